@@ -1,0 +1,93 @@
+"""Finite differences on the pixel grid, spacing 1, with replicated (Neumann) borders.
+
+Every function works along the last two axes, `[..., H, W]`, so that a batch of level-set
+functions is held phases-first, `[B, N, H, W]`: the long inner loops then run over one
+contiguous plane, which took 0.6 of the time of the channels-last layout on a CPU.
+Cell values live on pixels, fluxes on the faces between two of them.
+"""
+
+from keras import ops
+
+X, Y = -1, -2
+
+
+def trim(array, axis, first, last):
+    """The array without its `first` and `last` elements along an axis.
+
+    `ops.slice`, whose gradient is a padding: three times faster in TensorFlow than indexing.
+    """
+    start, size = [0] * len(array.shape), list(ops.shape(array))
+    start[axis] = first
+    size[axis] = size[axis] - first - last
+    return ops.slice(array, start, size)
+
+
+def _with_border_faces(flux, axis):
+    """Adds the faces on the image border, through which nothing flows."""
+    widths = [[0, 0] for _ in flux.shape]
+    widths[axis] = [1, 1]
+    return ops.pad(flux, widths)
+
+
+def forward_difference(phi, axis):
+    """phi[x+1] - phi[x] on the inner faces: one element shorter along `axis`."""
+    return trim(phi, axis, 1, 0) - trim(phi, axis, 0, 1)
+
+
+def one_sided_differences(phi, axis):
+    """Returns (phi[x] - phi[x-1], phi[x+1] - phi[x]), both of the shape of `phi`."""
+    # Replicating the border makes the difference across it zero.
+    faces = _with_border_faces(forward_difference(phi, axis), axis)
+    return trim(faces, axis, 0, 1), trim(faces, axis, 1, 0)
+
+
+def central_difference(phi, axis):
+    """(phi[x+1] - phi[x-1]) / 2, of the shape of `phi`."""
+    backward, forward = one_sided_differences(phi, axis)
+    return 0.5 * (backward + forward)
+
+
+def face_average(values, axis):
+    """(values[x] + values[x+1]) / 2 on the inner faces: one element shorter along `axis`."""
+    return 0.5 * (trim(values, axis, 1, 0) + trim(values, axis, 0, 1))
+
+
+def divergence(flux_x, flux_y):
+    """Divergence of fluxes on the inner faces; nothing flows through the image border.
+
+    Args:
+        flux_x: `[..., H, W-1]`, through the faces between horizontal neighbours.
+        flux_y: `[..., H-1, W]`, through the faces between vertical neighbours.
+
+    Returns:
+        `[..., H, W]`.
+    """
+    out_x = forward_difference(_with_border_faces(flux_x, X), X)
+    out_y = forward_difference(_with_border_faces(flux_y, Y), Y)
+    return out_x + out_y
+
+
+def central_norm(phi, smoothing=1e-12):
+    """|grad phi| by central differences; `smoothing` keeps the derivative of sqrt(0) finite."""
+    dx, dy = central_difference(phi, X), central_difference(phi, Y)
+    return ops.sqrt(dx * dx + dy * dy + smoothing)
+
+
+def upwind_norm(phi, speed, smoothing=1e-12):
+    """|grad phi| by Godunov's upwind scheme for phi_t + speed |grad phi| = 0.
+
+    Differences are taken from the side the front comes from, so an expanding front neither
+    oscillates nor leaks (Osher and Sethian, 1988).
+
+    Args:
+        phi: `[..., H, W]`.
+        speed: `[..., H, W]`, only its sign matters.
+        smoothing: added under the root.
+    """
+    sign = ops.where(speed > 0, 1.0, -1.0)
+    total = smoothing
+    for axis in (X, Y):
+        backward, forward = one_sided_differences(phi, axis)
+        upwind = ops.relu(ops.maximum(sign * backward, -sign * forward))
+        total = total + upwind * upwind
+    return ops.sqrt(total)

@@ -1,0 +1,33 @@
+"""Metadata and extras of dmls-tf; the version lives in dmls_tf/__init__.py."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "dmls_tf/__init__.py").read_text()).group(1)
+
+setup(
+    name="dmls-tf",
+    version=VERSION,
+    description="Deep Multiphase Level Set for scene parsing, in TensorFlow and Keras 3",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["dmls_tf*", "data_prep"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "tensorflow>=2.18",
+        "keras>=3.8",
+        "numpy",
+        "absl-py",
+        "pillow",
+        "tqdm",
+    ],
+    extras_require={
+        "test": ["pytest", "scipy", "scikit-image", "jax", "ruff"],
+        "serving": ["tensorflow-serving-api"],
+        "viz": ["tensorboard", "matplotlib"],
+        "gpu": ["tensorflow[and-cuda]>=2.18"],
+    },
+)

@@ -1,0 +1,65 @@
+"""Shared fixtures: reproducible arrays, small synthetic records, real data where it is."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = pathlib.Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def run_command():
+    """Runs a script of the repository as a user would: `run_command("scripts/train.py", ...)`."""
+
+    def run(script, *arguments):
+        command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """`real_data("camvid")`: a directory of real images, or a skip where there is none."""
+
+    def find(name):
+        if not (SHARED_DATA / name).is_dir():
+            pytest.skip(f"no real data at ../shared/data/{name}")
+        return SHARED_DATA / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def synthetic_records(tmp_path_factory, run_command):
+    """Records of 12 + 4 scenes of 48 x 64 pixels, in 2 shards a split, with their PNG files."""
+    directory = tmp_path_factory.mktemp("synthetic") / "records"
+    done = run_command(
+        "data_prep/synthetic_to_tfrecord.py",
+        f"--output_dir={directory}",
+        "--num_images=12,4",
+        "--num_shards=2",
+        "--height=48",
+        "--width=64",
+        "--save_images",
+    )
+    assert done.returncode == 0, done.stderr
+    return directory
