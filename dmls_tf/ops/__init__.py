@@ -1,7 +1,8 @@
-"""Pure functions in `keras.ops`: distance transforms, finite differences, level sets."""
+"""Pure functions in `keras.ops`: distance transforms, level sets, resizing."""
 
 from dmls_tf.ops.distance_transform import euclidean_distance_transform, signed_distance
 from dmls_tf.ops.level_set import assign, curvature, evolve, region_force
+from dmls_tf.ops.resize import resize_bilinear
 
 __all__ = [
     "assign",
@@ -9,5 +10,6 @@ __all__ = [
     "euclidean_distance_transform",
     "evolve",
     "region_force",
+    "resize_bilinear",
     "signed_distance",
 ]

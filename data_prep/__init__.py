@@ -1,0 +1,1 @@
+"""Converters from official data-set layouts to sharded TFRecords."""

@@ -1,0 +1,141 @@
+"""The settings of a model, its data and its training: frozen, checked when they are made."""
+
+import dataclasses
+
+from dmls_tf.errors import UserError
+
+FORCES = ("head", "scores")
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("constant", "step", "polynomial")
+
+
+def _check(condition, name, rule, value):
+    if not condition:
+        raise UserError(f"{name} must be {rule}, got {value!r}")
+
+
+def _check_choice(name, value, choices):
+    _check(value in choices, name, "one of " + ", ".join(choices), value)
+
+
+def _check_positive(config, *names):
+    for name in names:
+        _check(getattr(config, name) > 0, name, "positive", getattr(config, name))
+
+
+def _check_size(name, size):
+    valid = size is None or (len(size) == 2 and all(side > 0 for side in size))
+    _check(valid, name, "two positive numbers (height, width)", size)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """One DMLS network. Every field is kept in the saved model.
+
+    Attributes:
+        num_classes: N, at least 2.
+        backbone: a name in `dmls_tf.models.backbones.BACKBONES`.
+        output_stride: 8 or 16, of the dilated encoder's last feature map.
+        width: width multiplier of the encoder, 1 for the published network (and its weights).
+        score_stride: 4 or 2, of the decoder's class scores.
+        decoder_channels: at stride 8 and coarser; half as many at finer strides.
+        num_steps: K recurrent steps; any K loads the same weights.
+        level_set: False leaves the scores as they are (a plain recurrent FCN).
+        force: "head" (a learned likelihood) or "scores".
+        band, evolution_steps, dt, epsilon, rho, curvature_mean, temperature, score_gradient:
+            see `dmls_tf.layers.MultiphaseLevelSet`.
+        batch_norm_momentum: of every batch normalisation; lower for short training runs.
+    """
+
+    num_classes: int
+    backbone: str = "resnet50"
+    output_stride: int = 16
+    width: float = 1.0
+    score_stride: int = 4
+    decoder_channels: int = 128
+    num_steps: int = 4
+    level_set: bool = True
+    force: str = "head"
+    band: int = 8
+    evolution_steps: int = 3
+    dt: float = 0.4
+    epsilon: float = 1.0
+    rho: float | None = None
+    curvature_mean: str = "all"
+    temperature: float = 0.1
+    score_gradient: float = 1.0
+    batch_norm_momentum: float = 0.99
+
+    def __post_init__(self):
+        _check(self.num_classes >= 2, "num_classes", "at least 2", self.num_classes)
+        _check(self.num_classes <= 255, "num_classes", "at most 255", self.num_classes)
+        _check(self.output_stride in (8, 16), "output_stride", "8 or 16", self.output_stride)
+        _check(self.score_stride in (2, 4), "score_stride", "2 or 4", self.score_stride)
+        _check_choice("force", self.force, FORCES)
+        _check_positive(self, "width", "decoder_channels", "num_steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What happens to a record before the network sees it.
+
+    Attributes:
+        image_size: (height, width) to which image and label are resized, None for their own.
+        crop_size: (height, width) of random training crops, None for none.
+        flip: mirror half of the training images.
+        batch_size: images in a global batch.
+        shuffle_buffer: records among which the next one is drawn in training.
+    """
+
+    image_size: tuple[int, int] | None = None
+    crop_size: tuple[int, int] | None = None
+    flip: bool = True
+    batch_size: int = 1
+    shuffle_buffer: int = 1000
+
+    def __post_init__(self):
+        _check_size("image_size", self.image_size)
+        _check_size("crop_size", self.crop_size)
+        _check_positive(self, "batch_size", "shuffle_buffer")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training split.
+        steps_per_epoch: None for a whole pass.
+        optimizer: "sgd" (momentum 0.9) or "adam".
+        learning_rate: at the start.
+        schedule: "constant", "step" (times 0.1 after half of the epochs) or "polynomial"
+            (power 0.9, down to a two-hundredth).
+        weight_decay: factor of the squared kernels' half in the loss.
+        class_weighting: exponent of the median-frequency class weights of eq. 12: 1 for the
+            paper's, 0 for none.
+        boundary_weight: added to the weight of pixels where the label changes (eq. 12).
+        coarse_weight, evolved_weight, head_weight: of the losses of each recurrent step.
+        backbone_weights: "none", "imagenet" or the path of a weight file.
+        seed: of the weights, the order of the records and the augmentation.
+    """
+
+    epochs: int = 40
+    steps_per_epoch: int | None = None
+    optimizer: str = "sgd"
+    learning_rate: float = 1e-2
+    schedule: str = "step"
+    weight_decay: float = 5e-4
+    class_weighting: float = 1.0
+    boundary_weight: float = 1.0
+    coarse_weight: float = 1.0
+    evolved_weight: float = 1.0
+    head_weight: float = 1.0
+    backbone_weights: str = "none"
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_positive(self, "epochs", "learning_rate")
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("schedule", self.schedule, SCHEDULES)
+        for name in ("weight_decay", "class_weighting", "boundary_weight", "coarse_weight"):
+            _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))

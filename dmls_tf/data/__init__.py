@@ -1,0 +1,1 @@
+"""Records on disk to batches of images and labels (TensorFlow)."""

@@ -1,0 +1,1 @@
+"""Scores of a trained model over a split (TensorFlow)."""

@@ -1,0 +1,83 @@
+"""Parameters and floating-point operations of a network, counted by TensorFlow's profiler."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from dmls_tf.models import build_dmls
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of the network: how many parameters, and operations a call on one image."""
+
+    name: str
+    parameters: int
+    flops: int
+
+
+def complexity(config, size):
+    """The parts of a network on an image of `size` (height, width).
+
+    Args:
+        config: a `ModelConfig`.
+        size: pixels.
+
+    Returns:
+        A list of `Part`: the image convolution, run once, and what runs at each step.
+    """
+    model = build_dmls(config)
+    dfcn = model.dfcn
+    image = tf.TensorSpec([1, *size, 3])
+    entry = _output_specs(dfcn.stem, image)
+    features = _output_specs(dfcn.body, entry)
+    parts = [
+        _part("image convolution (once)", dfcn.stem, image),
+        _part("prior convolution", dfcn.prior_convolution, _like(image, config.num_classes)),
+        _part("encoder", dfcn.body, entry),
+        _part("decoder", dfcn.decoder, features),
+    ]
+    if model.likelihood:
+        last = _output_specs(dfcn.decoder, features)[1]
+        inputs = [image, _like(image, config.num_classes), features[0], last]
+        parts.append(_part("likelihood head", model.likelihood, inputs))
+    return parts
+
+
+def complexity_table(parts):
+    """The parts as lines of text, with all parameters and the operations of one step."""
+    lines = [f"{'part':<26}{'parameters':>12}{'GFLOPs':>10}"]
+    parameters = sum(part.parameters for part in parts)
+    a_step = sum(part.flops for part in parts[1:])
+    for part in [*parts, Part("one step from the second", parameters, a_step)]:
+        lines.append(f"{part.name:<26}{part.parameters:>12,}{part.flops / 1e9:>10.1f}")
+    return "\n".join(lines)
+
+
+def _part(name, layer, specs):
+    return Part(name, layer.count_params(), count_flops(layer, specs))
+
+
+def count_flops(layer, specs):
+    """Floating-point operations of one call on tensors of these specs."""
+    graph = tf.function(lambda *inputs: layer(_unpacked(inputs))).get_concrete_function(
+        *tf.nest.flatten(specs)
+    )
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    return tf.compat.v1.profiler.profile(graph.graph, options=options).total_float_ops
+
+
+def _output_specs(layer, specs):
+    tensors = keras.tree.map_structure(lambda spec: keras.KerasTensor(spec.shape), specs)
+    outputs = layer.compute_output_spec(tensors)
+    return keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape), outputs)
+
+
+def _like(image, channels):
+    return tf.TensorSpec([*image.shape[:-1], channels])
+
+
+def _unpacked(inputs):
+    return inputs[0] if len(inputs) == 1 else list(inputs)

@@ -1,0 +1,113 @@
+"""The multiphase level-set layer: class scores in, evolved scores out (Algorithm 1, lines 2-4)."""
+
+import keras
+from keras import ops
+
+from dmls_tf.errors import UserError
+from dmls_tf.ops.distance_transform import signed_distance_phases_first
+from dmls_tf.ops.level_set import evolve, region_force
+
+CURVATURE_MEANS = ("all", "active")
+
+
+@keras.saving.register_keras_serializable(package="dmls")
+class MultiphaseLevelSet(keras.layers.Layer):
+    """Turns scores into level-set functions, lets the regions compete, and scores them again.
+
+    The hard assignment of the scores gives one signed distance function a class, in a band of
+    `band` pixels. It evolves under the force of the likelihoods and under curvature. The result
+    is `-phi / (2 band temperature)`: its argmax is the assignment of eq. 6, its softmax the
+    prediction P. A hard mask has no derivative, so the scores get theirs by a straight-through
+    term, d phi_i / d softmax_i = -2 band score_gradient: a higher score, a deeper inside.
+
+    Args:
+        band: half-width of the band, pixels.
+        num_steps: explicit steps of the evolution.
+        dt: time step; see `dmls_tf.ops.level_set` for the limits of stability.
+        epsilon: weight of the curvature (eq. 7).
+        rho: threshold of the force (eq. 10), None for none.
+        force_scale: factor before the force is clipped to [-1, 1].
+        curvature_mean: "all" or "active", see `dmls_tf.ops.level_set.curvature`.
+        temperature: softness of the assignment, in units of the scaled phi in [-0.5, 0.5].
+        score_gradient: 1 for the scaled phi, 1 / (2 band) for a slope of one pixel.
+
+    Call arguments:
+        logits: float `[B, H, W, N]`, N >= 2.
+        log_likelihood: log f_i of eq. 9, float `[B, H, W, N]`; the log-softmax of the
+            logits where it is left out.
+
+    Returns:
+        float32 `[B, H, W, N]`, whatever the precision policy.
+
+    Raises:
+        UserError: an argument outside its range.
+    """
+
+    def __init__(
+        self,
+        band=8,
+        num_steps=3,
+        dt=0.4,
+        epsilon=1.0,
+        rho=None,
+        force_scale=1.0,
+        curvature_mean="all",
+        temperature=0.1,
+        score_gradient=1.0,
+        **kwargs,
+    ):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        for name, value in (("band", band), ("dt", dt), ("temperature", temperature)):
+            if not value > 0:
+                raise UserError(f"{name} must be positive, got {value}")
+        if num_steps < 0:
+            raise UserError(f"num_steps must not be negative, got {num_steps}")
+        if curvature_mean not in CURVATURE_MEANS:
+            raise UserError(
+                f"curvature_mean must be one of {CURVATURE_MEANS}, got {curvature_mean}"
+            )
+        self.band = band
+        self.num_steps = num_steps
+        self.dt = dt
+        self.epsilon = epsilon
+        self.rho = rho
+        self.force_scale = force_scale
+        self.curvature_mean = curvature_mean
+        self.temperature = temperature
+        self.score_gradient = score_gradient
+
+    def call(self, logits, log_likelihood=None):
+        logits = ops.transpose(logits, (0, 3, 1, 2))
+        if log_likelihood is None:
+            log_likelihood = ops.log_softmax(logits, axis=1)
+        else:
+            log_likelihood = ops.transpose(log_likelihood, (0, 3, 1, 2))
+        phi = self._level_sets(logits)
+        force = region_force(log_likelihood, self.rho, self.force_scale)
+        phi = evolve(phi, force, self.num_steps, self.dt, self.epsilon, self.curvature_mean)
+        return ops.transpose(phi, (0, 2, 3, 1)) / (-2.0 * self.band * self.temperature)
+
+    def _level_sets(self, logits):
+        """Signed distances in pixels, `[B, N, H, W]`, with the straight-through gradient."""
+        labels = ops.argmax(logits, axis=1)
+        phi = signed_distance_phases_first(labels, logits.shape[1], self.band)
+        scores = ops.softmax(logits, axis=1)
+        slope = 2.0 * self.band * self.score_gradient
+        return phi + slope * (ops.stop_gradient(scores) - scores)
+
+    def compute_output_shape(self, logits_shape, log_likelihood_shape=None):
+        return tuple(logits_shape)
+
+    def get_config(self):
+        return super().get_config() | {
+            "band": self.band,
+            "num_steps": self.num_steps,
+            "dt": self.dt,
+            "epsilon": self.epsilon,
+            "rho": self.rho,
+            "force_scale": self.force_scale,
+            "curvature_mean": self.curvature_mean,
+            "temperature": self.temperature,
+            "score_gradient": self.score_gradient,
+        }

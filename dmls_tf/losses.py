@@ -1,0 +1,119 @@
+"""Losses over label maps in which one value means "ignore this pixel"."""
+
+import keras
+from keras import ops
+
+from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf.ops.distance_transform import distance_to
+
+
+def cross_entropy(labels, logits):
+    """-log softmax(logits)[label] a pixel, float32 `[B, H, W]`; 0 on ignored pixels."""
+    log_scores = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    one_hot = ops.one_hot(labels, logits.shape[-1], dtype="float32")
+    return -ops.sum(one_hot * log_scores, axis=-1)
+
+
+def label_changes(labels, ignore_label=IGNORE_LABEL):
+    """Pixels with another valid label in their 4-neighbourhood: bool `[B, H, W]`."""
+    valid = ops.not_equal(labels, ignore_label)
+    changes = ops.zeros_like(valid)
+    for axis in (1, 2):
+        before = [slice(None)] * 3
+        after = [slice(None)] * 3
+        before[axis], after[axis] = slice(None, -1), slice(1, None)
+        before, after = tuple(before), tuple(after)
+        differs = ops.logical_and(
+            ops.not_equal(labels[before], labels[after]),
+            ops.logical_and(valid[before], valid[after]),
+        )
+        lower, upper = [[0, 0] for _ in range(3)], [[0, 0] for _ in range(3)]
+        lower[axis], upper[axis] = [0, 1], [1, 0]
+        changes = ops.logical_or(changes, ops.pad(differs, lower, constant_values=False))
+        changes = ops.logical_or(changes, ops.pad(differs, upper, constant_values=False))
+    return changes
+
+
+@keras.saving.register_keras_serializable(package="dmls")
+class WeightedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy weighted by class and at boundaries (eqs 11, 12).
+
+    A valid pixel of class y weighs `class_weights[y] + boundary_weight * [the label changes
+    within its 4-neighbourhood]`. The sum is divided by the number of valid pixels; it is 0
+    where there is none.
+
+    Args:
+        class_weights: N numbers, None for ones; see `DatasetInfo.class_weights`.
+        boundary_weight: 0 leaves boundaries as they are.
+        ignore_label: the label of pixels that count nothing.
+
+    Call arguments:
+        y_true: integer labels `[B, H, W]`.
+        y_pred: logits `[B, H, W, N]`.
+
+    Returns:
+        A float32 scalar.
+    """
+
+    def __init__(
+        self,
+        class_weights=None,
+        boundary_weight=1.0,
+        ignore_label=IGNORE_LABEL,
+        name="weighted_cross_entropy",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+        self.boundary_weight = boundary_weight
+        self.ignore_label = ignore_label
+
+    def call(self, y_true, y_pred):
+        labels = ops.cast(y_true, "int32")
+        valid = ops.cast(ops.not_equal(labels, self.ignore_label), "float32")
+        weights = ops.ones_like(valid)
+        if self.class_weights is not None:
+            table = ops.convert_to_tensor(self.class_weights, dtype="float32")
+            weights = ops.take(table, ops.where(valid > 0, labels, 0))
+        if self.boundary_weight:
+            edges = ops.cast(label_changes(labels, self.ignore_label), "float32")
+            weights = weights + self.boundary_weight * edges
+        total = ops.sum(valid * weights * cross_entropy(labels, y_pred))
+        return total / ops.maximum(ops.sum(valid), 1.0)
+
+    def get_config(self):
+        return super().get_config() | {
+            "class_weights": self.class_weights,
+            "boundary_weight": self.boundary_weight,
+            "ignore_label": self.ignore_label,
+        }
+
+
+@keras.saving.register_keras_serializable(package="dmls")
+class BoundaryCrossEntropy(keras.losses.Loss):
+    """Unweighted cross-entropy over the valid pixels near a true boundary, 0 without any.
+
+    This is where a level set moves its contours, so it trains the likelihood they compete with.
+
+    Args:
+        width: pixels; the largest distance from a pixel beside a boundary.
+        ignore_label: the label of pixels that count nothing.
+
+    Call arguments and result: as for `WeightedCrossEntropy`.
+    """
+
+    def __init__(self, width=4, ignore_label=IGNORE_LABEL, name="boundary_cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.width = width
+        self.ignore_label = ignore_label
+
+    def call(self, y_true, y_pred):
+        labels = ops.cast(y_true, "int32")
+        distance = distance_to(label_changes(labels, self.ignore_label), self.width + 1)
+        near = ops.logical_and(distance <= self.width, ops.not_equal(labels, self.ignore_label))
+        near = ops.cast(near, "float32")
+        total = ops.sum(near * cross_entropy(labels, y_pred))
+        return total / ops.maximum(ops.sum(near), 1.0)
+
+    def get_config(self):
+        return super().get_config() | {"width": self.width, "ignore_label": self.ignore_label}

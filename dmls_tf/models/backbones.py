@@ -1,0 +1,244 @@
+"""Encoders from `keras.applications`, made dilated by editing their configuration.
+
+A strided layer beyond the output stride keeps its weights but not its stride; every kernel after
+it is dilated instead. Subsampled, the dilated network equals the strided one, so published
+weights stay right, and a new backbone is one row of `BACKBONES`: its constructor, the pixel
+scaling it was trained with, and the layers to tap.
+
+The encoder is cut after its first convolution, so that the recurrence can compute W_I * I once
+and add W_P * P before the first normalisation or activation (eq. 2):
+
+    backbone = build_backbone("resnet50", output_stride=16)
+    features = backbone.body(backbone.stem(images) + prior)      # {stride: map}, finest first
+"""
+
+import copy
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable
+
+import keras
+
+from dmls_tf.errors import UserError
+
+# Any size divisible by 32: the edit only reads off it by how much each layer is strided.
+_PROBE_SIZE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneSpec:
+    """A row of the table.
+
+    Attributes:
+        constructor: of the classification network, in `keras.applications`.
+        scaling: mode of `keras.applications.imagenet_utils.preprocess_input`.
+        taps: the last layer before each stride, finest first, for the strides 2, 4, 8, 16 (, 32).
+    """
+
+    constructor: Callable
+    scaling: str
+    taps: tuple[str, ...]
+
+
+def _resnet(constructor, depth3, depth4):
+    taps = (
+        "conv1_relu",
+        "conv2_block3_out",
+        f"conv3_block{depth3}_out",
+        f"conv4_block{depth4}_out",
+        "conv5_block3_out",
+    )
+    return BackboneSpec(constructor, "caffe", taps)
+
+
+BACKBONES = {
+    "vgg16": BackboneSpec(
+        keras.applications.VGG16,
+        "caffe",
+        ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"),
+    ),
+    "resnet50": _resnet(keras.applications.ResNet50, 4, 6),
+    "resnet101": _resnet(keras.applications.ResNet101, 4, 23),
+    "mobilenetv2": BackboneSpec(
+        keras.applications.MobileNetV2,
+        "tf",
+        ("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_12_add", "out_relu"),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A dilated encoder in two parts that share the layers of `network`.
+
+    Attributes:
+        network: image, scaled as `scaling` says, -> the deepest feature map.
+        stem: image -> the first convolution, before normalisation and activation.
+        body: that -> a list of feature maps, finest first, the last at the output stride.
+        strides: of those maps; the output stride appears more than once where strides were
+            removed.
+        scaling: mode of `keras.applications.imagenet_utils.preprocess_input`.
+    """
+
+    network: keras.Model
+    stem: keras.Model
+    body: keras.Model
+    strides: tuple[int, ...]
+    scaling: str
+
+
+def backbone_spec(name):
+    """The row of a backbone.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name not in BACKBONES:
+        raise UserError(f"unknown backbone {name!r}; known are {', '.join(BACKBONES)}")
+    return BACKBONES[name]
+
+
+def build_backbone(name, output_stride=16, width=1.0, momentum=None):
+    """Builds a dilated encoder with fresh weights.
+
+    Args:
+        name: a key of `BACKBONES`.
+        output_stride: 8 or 16.
+        width: multiplies the channels of every layer (rounded to multiples of 8).
+        momentum: of the batch normalisations, None for the published one.
+
+    Returns:
+        A `Backbone`.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    spec = backbone_spec(name)
+    shape = (_PROBE_SIZE, _PROBE_SIZE, 3)
+    strided = spec.constructor(include_top=False, weights=None, input_shape=shape)
+    config = dilate(strided.get_config(), _layer_strides(strided), output_stride)
+    first = _first_convolution(config)
+    activation = first["config"].get("activation")
+    first["config"]["activation"] = "linear"
+    for layer in config["layers"]:
+        _resize_layer(layer, width, momentum)
+    network = keras.Model.from_config(config)
+    entry = network.get_layer(first["config"]["name"]).output
+    outputs = [network.get_layer(tap).output for tap in spec.taps]
+    body = keras.Model(entry, outputs, name="encoder")
+    if activation not in (None, "linear"):
+        body = _activate_first(body, activation)
+    strides = tuple(min(2 ** (i + 1), output_stride) for i in range(len(spec.taps)))
+    stem = keras.Model(network.inputs[0], entry, name="image_convolution")
+    return Backbone(network, stem, body, strides, spec.scaling)
+
+
+def load_backbone_weights(backbone, name, weights):
+    """Loads published or own weights into a built backbone.
+
+    Args:
+        backbone: of `build_backbone`, width 1.
+        name: its key in `BACKBONES`.
+        weights: "none", "imagenet" or the path of an `.h5` file of `keras.applications` layout
+            (no top) or a `.weights.h5` file.
+
+    Raises:
+        UserError: the file is missing or does not fit, or the download fails.
+    """
+    if weights == "none":
+        return
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns where it leaves layers as they were.
+            warnings.simplefilter("error", UserWarning)
+            if weights == "imagenet":
+                source = backbone_spec(name).constructor(
+                    include_top=False, weights="imagenet", input_shape=(224, 224, 3)
+                )
+                backbone.network.set_weights(source.get_weights())
+            else:
+                backbone.network.load_weights(weights)
+    except Exception as error:  # a failed download raises a bare Exception
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{weights}: no weights for the backbone {name}: {reason}") from error
+
+
+def dilate(config, strides, output_stride):
+    """Trades the strides beyond `output_stride` for dilation, in a model's configuration.
+
+    Args:
+        config: of a Functional model, `get_config()`.
+        strides: {layer name: (stride of its input, stride of its output)}.
+        output_stride: the largest stride that stays.
+
+    Returns:
+        A new configuration for inputs of any size, with weights of the same shapes.
+    """
+    config = copy.deepcopy(config)
+    padding = None
+    for layer in config["layers"]:
+        layer.pop("build_config", None)  # the shapes it was built with
+        settings = layer["config"]
+        kind = layer["class_name"]
+        before, after = strides[settings["name"]]
+        rate = max(1, before // output_stride)
+        if kind == "InputLayer":
+            settings["batch_shape"] = [None, None, None, 3]
+        elif kind == "ZeroPadding2D":
+            padding = settings
+        elif kind in ("MaxPooling2D", "Conv2D", "DepthwiseConv2D"):
+            if after > before and after > output_stride:
+                settings["strides"] = [1, 1]
+                if kind == "MaxPooling2D":
+                    settings["padding"] = "same"
+                elif settings["padding"] == "valid" and settings["kernel_size"][0] > 1:
+                    _dilate_padding(padding, settings["kernel_size"][0], rate)
+            if kind != "MaxPooling2D" and settings["kernel_size"][0] > 1 and rate > 1:
+                settings["dilation_rate"] = [rate, rate]
+    return config
+
+
+def _dilate_padding(padding, kernel_size, rate):
+    """Rewrites the explicit padding before a convolution that has lost its stride."""
+    sides = []
+    for before, _ in padding["padding"]:
+        sides.append([before * rate, (kernel_size - 1 - before) * rate])
+    padding["padding"] = sides
+
+
+def _layer_strides(network):
+    """{layer name: (stride of its input, stride of its output)} of a network of the probe size."""
+
+    def stride(tensors):
+        size = keras.tree.flatten(tensors)[0].shape[1]
+        return 2 ** round(math.log2(_PROBE_SIZE / size))
+
+    # An InputLayer has no input of its own.
+    return {
+        layer.name: (
+            stride(layer.input if layer is not network.layers[0] else layer.output),
+            stride(layer.output),
+        )
+        for layer in network.layers
+    }
+
+
+def _first_convolution(config):
+    return next(layer for layer in config["layers"] if layer["class_name"] == "Conv2D")
+
+
+def _resize_layer(layer, width, momentum):
+    """Scales the channels of a convolution, sets the momentum of a batch normalisation."""
+    settings = layer["config"]
+    if layer["class_name"] == "Conv2D" and width != 1:
+        settings["filters"] = max(8, 8 * round(settings["filters"] * width / 8))
+    if layer["class_name"] == "BatchNormalization" and momentum is not None:
+        settings["momentum"] = momentum
+
+
+def _activate_first(body, activation):
+    """Puts the activation that the first convolution had fused in front of the rest."""
+    entry = keras.Input(body.input_shape[1:])
+    activated = keras.layers.Activation(activation, name="first_activation")(entry)
+    return keras.Model(entry, body(activated), name="encoder")

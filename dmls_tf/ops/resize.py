@@ -1,0 +1,38 @@
+"""Bilinear resizing that also works when sizes are known only at run time.
+
+`keras.ops.image.resize` compares the size with zero in Python, so it cannot be traced by
+TensorFlow for images of unknown size. There, two neighbours are gathered along each axis.
+"""
+
+from keras import ops
+
+
+def resize_bilinear(maps, height, width):
+    """Bilinear resize with half-pixel centres, without anti-aliasing.
+
+    Args:
+        maps: float `[B, h, w, C]`.
+        height, width: integers, or integer tensors under TensorFlow.
+
+    Returns:
+        `[B, height, width, C]`, of the dtype of `maps`.
+    """
+    if isinstance(height, int) and isinstance(width, int):
+        return ops.image.resize(maps, (height, width), data_format="channels_last")
+    return _interpolate(_interpolate(maps, height, 1), width, 2)
+
+
+def _interpolate(maps, size, axis):
+    length = ops.shape(maps)[axis]
+    scale = ops.cast(length, "float32") / ops.cast(size, "float32")
+    centre = (ops.cast(ops.arange(size), "float32") + 0.5) * scale - 0.5
+    centre = ops.clip(centre, 0.0, ops.cast(length - 1, "float32"))
+    before = ops.cast(ops.floor(centre), "int32")
+    after = ops.minimum(before + 1, length - 1)
+    shape = [1, 1, 1, 1]
+    shape[axis] = -1
+    share = ops.cast(centre - ops.cast(before, "float32"), maps.dtype)
+    share = ops.reshape(share, shape)
+    return (1 - share) * ops.take(maps, before, axis=axis) + share * ops.take(
+        maps, after, axis=axis
+    )

@@ -1,0 +1,1 @@
+"""Training under `tf.distribute` with Keras `fit` (TensorFlow)."""

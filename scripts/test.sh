@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Set-up and all tests. Needs Python 3.10 or later as $PYTHON (default python3); the peer tests
+# of TensorFlow Addons run where a Python 3.9 to 3.11 is found, and skip elsewhere.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test,viz]"
+
+for python in "${PYTHON:-python3}" python3.11 python3.10 python3.9; do
+    [ -x .venv-addons/bin/python ] && break
+    "$python" -c 'import sys; exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || continue
+    "$python" -m venv .venv-addons
+    .venv-addons/bin/python -m pip install --quiet --disable-pip-version-check \
+        -r requirements/addons.txt || rm -rf .venv-addons
+done
+
+.venv/bin/ruff check .
+.venv/bin/ruff format --check --quiet .
+exec .venv/bin/python -m pytest "$@"

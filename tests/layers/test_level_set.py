@@ -1,0 +1,88 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from dmls_tf.errors import UserError
+from dmls_tf.layers import MultiphaseLevelSet
+from dmls_tf.ops import signed_distance
+
+
+def logits_of(rng, size=24, phases=4):
+    coarse = rng.normal(size=(2, 4, 4, phases)).astype(np.float32) * 3
+    return tf.image.resize(coarse, (size, size + 6))
+
+
+def test_without_evolution_it_returns_the_scaled_signed_distance(rng):
+    logits = logits_of(rng)
+    layer = MultiphaseLevelSet(band=8, num_steps=0, temperature=0.1)
+    expected = -signed_distance(np.argmax(logits, -1), 4, 8) / (2 * 8) / 0.1
+    np.testing.assert_allclose(layer(logits), expected, atol=1e-5)
+
+
+def test_the_assignment_follows_the_likelihood(rng):
+    labels = np.zeros((1, 20, 30), int)
+    labels[..., 15:] = 1
+    logits = ops.one_hot(labels, 2) * 4.0
+    layer = MultiphaseLevelSet(num_steps=10, dt=0.4)
+    # Every pixel of the first three columns right of the border belongs to phase 0.
+    truth = np.where(np.arange(30) < 18, 0, 1) * np.ones_like(labels)
+    evolved = layer(logits, ops.one_hot(truth, 2) * 4.0)
+    assert (ops.convert_to_numpy(ops.argmax(evolved, -1)) == truth).all()
+
+
+def test_scores_alone_do_not_move_a_straight_contour():
+    labels = (np.arange(24) >= 12) * np.ones((1, 24, 24), int)
+    layer = MultiphaseLevelSet(num_steps=5)
+    evolved = layer(ops.one_hot(labels, 2) * 2.0)
+    assert (ops.convert_to_numpy(ops.argmax(evolved, -1)) == labels).all()
+
+
+@pytest.mark.parametrize("slope", [1.0, 1 / 16])
+def test_straight_through_gradient_has_the_slope_it_says(rng, slope):
+    logits = tf.constant(logits_of(rng))
+    seed = rng.normal(size=logits.shape).astype(np.float32)
+    layer = MultiphaseLevelSet(num_steps=0, temperature=1.0, score_gradient=slope)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(logits)
+        through_layer = tf.reduce_sum(seed * layer(logits))
+        through_scores = tf.reduce_sum(seed * tf.nn.softmax(logits))
+    expected = slope * tape.gradient(through_scores, logits)
+    np.testing.assert_allclose(tape.gradient(through_layer, logits), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("logits", [np.zeros((1, 8, 8, 3)), np.eye(3)[np.zeros((1, 8, 8), int)]])
+def test_degenerate_scores_have_finite_values_and_gradients(logits):
+    logits = tf.constant(logits, tf.float32)
+    layer = MultiphaseLevelSet(num_steps=5)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        evolved = layer(logits)
+    assert np.isfinite(evolved).all()
+    assert np.isfinite(tape.gradient(evolved, logits)).all()
+
+
+def test_it_computes_in_float32_under_mixed_precision(rng):
+    layer = MultiphaseLevelSet(dtype="mixed_float16")
+    assert layer(tf.cast(logits_of(rng), tf.float16)).dtype == tf.float32
+
+
+def test_config_round_trip():
+    layer = MultiphaseLevelSet(band=5, num_steps=2, rho=0.5, curvature_mean="active", dt=0.2)
+    again = MultiphaseLevelSet.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+def test_symbolic_shape():
+    inputs = keras.Input((None, None, 5))
+    assert MultiphaseLevelSet()(inputs).shape == (None, None, None, 5)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("band", 0), ("dt", -0.1), ("temperature", 0), ("num_steps", -1), ("curvature_mean", "some")],
+)
+def test_arguments_are_checked(argument, value):
+    with pytest.raises(UserError, match=argument):
+        MultiphaseLevelSet(**{argument: value})

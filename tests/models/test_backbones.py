@@ -1,0 +1,96 @@
+import keras
+import numpy as np
+import pytest
+
+from dmls_tf.errors import UserError
+from dmls_tf.models.backbones import BACKBONES, build_backbone, load_backbone_weights
+
+SIZE = 64
+
+
+def deepest(backbone, images):
+    return keras.ops.convert_to_numpy(backbone.body(backbone.stem(images))[-1])
+
+
+@pytest.mark.parametrize("output_stride", [8, 16])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_maps_have_the_strides_they_say(name, output_stride):
+    if name == "resnet101":
+        pytest.skip("built like resnet50; its depth is checked below")
+    backbone = build_backbone(name, output_stride)
+    features = backbone.body(backbone.stem(np.zeros((1, SIZE, SIZE, 3), "f")))
+    assert backbone.strides[:3] == (2, 4, 8)
+    assert backbone.strides[-1] == output_stride
+    for stride, feature in zip(backbone.strides, features, strict=True):
+        assert feature.shape[1:3] == (SIZE // stride, SIZE // stride)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenetv2"])
+def test_subsampled_it_equals_the_strided_network_with_the_same_weights(name, rng):
+    spec = BACKBONES[name]
+    strided = spec.constructor(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    published = keras.Model(strided.inputs[0], strided.get_layer(spec.taps[-1]).output)
+    dilated = build_backbone(name, output_stride=8)
+    dilated.network.set_weights(strided.get_weights())
+    images = rng.normal(size=(1, SIZE, SIZE, 3)).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(published(images))
+    step = SIZE // expected.shape[1] // 8
+    assert step > 1
+    found = deepest(dilated, images)[:, ::step, ::step]
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_resnet101_has_its_published_parameters():
+    assert build_backbone("resnet101").network.count_params() == 42_658_176
+
+
+def test_width_scales_the_channels():
+    half = build_backbone("mobilenetv2", width=0.5)
+    assert half.body.outputs[0].shape[-1] == 8
+    assert half.network.count_params() < 0.5 * build_backbone("mobilenetv2").network.count_params()
+
+
+def test_any_image_size(rng):
+    backbone = build_backbone("mobilenetv2", width=0.25)
+    images = rng.normal(size=(1, 75, 101, 3)).astype(np.float32)
+    assert deepest(backbone, images).shape[1:3] == (4, 6)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".weights.h5"])
+def test_weights_are_loaded_from_a_file(suffix, tmp_path, rng):
+    source = keras.applications.MobileNetV2(include_top=False, weights=None)
+    for weight in source.weights:
+        weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    path = str(tmp_path / f"weights{suffix}")
+    if suffix == ".h5":
+        from keras.src.legacy.saving import legacy_h5_format
+
+        legacy_h5_format.save_weights_to_hdf5_group(_h5(path), source)
+    else:
+        source.save_weights(path)
+    backbone = build_backbone("mobilenetv2", output_stride=8)
+    load_backbone_weights(backbone, "mobilenetv2", path)
+    for found, expected in zip(backbone.network.weights, source.weights, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def _h5(path):
+    import h5py
+
+    return h5py.File(path, "w")
+
+
+def test_what_cannot_be_loaded_is_said(tmp_path):
+    backbone = build_backbone("mobilenetv2", width=0.25)
+    wrong = tmp_path / "wrong.weights.h5"
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(wrong)
+    text = tmp_path / "text.h5"
+    text.write_text("not a weight file")
+    for path in (tmp_path / "missing.h5", wrong, text):
+        with pytest.raises(UserError, match=path.name):
+            load_backbone_weights(backbone, "mobilenetv2", str(path))
+
+
+def test_unknown_names_are_listed():
+    with pytest.raises(UserError, match="unknown backbone 'alexnet'; known are vgg16, resnet50"):
+        build_backbone("alexnet")

@@ -1,0 +1,217 @@
+"""The commands in the order of a user: train, evaluate, predict, export, serve."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dmls_tf.datasets import DatasetInfo
+from dmls_tf.models import load_dmls
+from tests.helpers import failed, succeeded
+
+SMALL = (
+    "--backbone=mobilenetv2",
+    "--width=0.25",
+    "--decoder_channels=32",
+    "--num_steps=2",
+    "--image_size=48,64",
+    "--batch_per_replica=4",
+    "--optimizer=adam",
+    "--learning_rate=3e-3",
+    "--epochs=1",
+)
+
+
+@pytest.fixture(scope="module")
+def work_dir(synthetic_records, run_command, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("work") / "run"
+    flag_file = directory.parent / "small.flags"
+    flag_file.write_text("# a comment\n" + "\n".join(SMALL) + "\n--epochs=7\n")
+    done = run_command(
+        "scripts/train.py",
+        f"--flagfile={flag_file}",
+        f"--records_dir={synthetic_records}",
+        f"--work_dir={directory}",
+        "--epochs=1",
+    )
+    assert "wrote" in succeeded(done)
+    assert "epoch 1/1" in done.stderr
+    assert "val mIoU" in done.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def model(work_dir):
+    return work_dir / "model.keras"
+
+
+@pytest.mark.slow
+def test_resolved_flags_repeat_the_run(work_dir, run_command):
+    lines = (work_dir / "resolved.flags").read_text().splitlines()
+    assert "--epochs=1" in lines
+    assert "--crop_size" not in "".join(lines)
+    done = run_command("scripts/train.py", f"--flagfile={work_dir / 'resolved.flags'}")
+    failed(done, "model.keras: exists", "--overwrite")
+
+
+@pytest.mark.slow
+def test_evaluate_counts_every_labelled_pixel(model, synthetic_records, run_command, tmp_path):
+    text = succeeded(
+        run_command(
+            "scripts/evaluate.py",
+            f"--model={model}",
+            f"--records_dir={synthetic_records}",
+            "--split=val",
+            f"--output_dir={tmp_path}",
+        )
+    )
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    split = DatasetInfo.load(synthetic_records).split("val")
+    matrix = np.array(metrics["confusion_matrix"])
+    assert tuple(matrix.sum(1)) == split.class_pixels
+    assert metrics["pixel_accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
+    assert f"mean IoU        {100 * metrics['mean_iou']:5.1f}" in text
+    assert list(metrics["class_iou"]) == load_dmls(model).metadata["classes"]
+
+
+@pytest.fixture(scope="module")
+def predictions(model, synthetic_records, run_command, tmp_path_factory):
+    """Predictions for two scenes and a grey JPEG of another size."""
+    images = tmp_path_factory.mktemp("images")
+    for path in sorted((synthetic_records / "png" / "val").iterdir())[:2]:
+        (images / path.name).write_bytes(path.read_bytes())
+    Image.fromarray(np.arange(30 * 50, dtype=np.uint8).reshape(30, 50)).save(images / "grey.jpg")
+    out = images / "out"
+    succeeded(
+        run_command(
+            "scripts/predict.py",
+            f"--model={model}",
+            f"--images={images}",
+            f"--output_dir={out}",
+        )
+    )
+    return images, out
+
+
+@pytest.mark.slow
+def test_predictions_have_the_size_of_their_image(predictions):
+    images, out = predictions
+    names = {"legend.png"}
+    for path in images.glob("*.*"):
+        image = np.asarray(Image.open(path))
+        label = np.asarray(Image.open(out / f"{path.stem}_label.png"))
+        overlay = np.asarray(Image.open(out / f"{path.stem}_overlay.png"))
+        assert label.shape == image.shape[:2]
+        assert overlay.shape == (*label.shape, 3)
+        assert label.max() < 8
+        names |= {f"{path.stem}_label.png", f"{path.stem}_overlay.png"}
+    assert {path.name for path in out.iterdir()} == names
+
+
+@pytest.mark.slow
+def test_export_answers_in_a_process_without_the_package(model, predictions, run_command, tmp_path):
+    images, out = predictions
+    base = tmp_path / "serving"
+    for version in (1, 2):
+        assert f"serving/{version}" in succeeded(
+            run_command("scripts/export.py", f"--model={model}", f"--export_dir={base}")
+        )
+    assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
+    classes = json.loads((base / "2" / "assets.extra" / "classes.json").read_text())
+    assert classes["classes"][0] == "sky"
+    code = f"""
+import glob, sys
+import numpy as np, tensorflow as tf
+served = tf.saved_model.load({str(base / "2")!r}).signatures["serving_default"]
+paths = sorted(glob.glob({str(images)!r} + "/*.*"))
+answer = served(image_bytes=tf.constant([open(path, "rb").read() for path in paths]))
+assert "dmls_tf" not in sys.modules
+assert answer["labels"].shape == (3, 48, 64) and answer["labels"].dtype == tf.int32
+assert answer["confidence"].numpy().min() > 0 and answer["confidence"].numpy().max() <= 1
+for i, path in enumerate(paths):
+    stem = path.split("/")[-1].split(".")[0]
+    mask = tf.io.decode_png(answer["mask_png_bytes"][i]).numpy()
+    assert mask.shape[:2] == (int(answer["height"][i]), int(answer["width"][i]))
+    label = tf.io.decode_png(open({str(out)!r} + f"/{{stem}}_label.png", "rb").read()).numpy()
+    assert (mask == label).mean() > 0.999, stem
+library = served.graph.as_graph_def().library
+operations = {{node.op for function in library.function for node in function.node_def}}
+assert not [name for name in operations if "PyFunc" in name], operations
+print("served", len(paths))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.strip() == "served 3", done.stderr
+    done = run_command(
+        "scripts/export.py", f"--model={model}", f"--export_dir={base}", "--version=2"
+    )
+    failed(done, "serving/2: exists")
+
+
+@pytest.mark.slow
+def test_faults_of_the_user_are_one_line(model, synthetic_records, run_command, tmp_path):
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    records, run = f"--records_dir={synthetic_records}", f"--work_dir={tmp_path / 'run'}"
+    out = f"--output_dir={tmp_path / 'out'}"
+    train, evaluate, predict = (f"scripts/{name}.py" for name in ("train", "evaluate", "predict"))
+    failed(run_command(train, records, run, *SMALL, "--backbone=alexnet"), "unknown backbone")
+    failed(run_command(train, f"--records_dir={tmp_path}", run), "dataset.json: not found")
+    failed(
+        run_command(train, records, run, "--image_size=big"), "--image_size must be height,width"
+    )
+    failed(run_command(train, records, run, "--epochs=many"), "epochs", code=2)
+    failed(run_command(train, records, run, "--force=gravity"), "gravity", code=2)
+    failed(run_command(train, run), "--records_dir", code=2)
+    failed(run_command(train, "--flagfile=gone.flags"), "gone.flags", code=2)
+    failed(run_command(evaluate, f"--model={text}", records, out), "text.keras: not a readable")
+    failed(
+        run_command(evaluate, f"--model={model}", f"--records_dir={tmp_path}", out),
+        "is no records directory",
+    )
+    failed(
+        run_command(evaluate, f"--model={model}", records, out, "--split=test"), "no split 'test'"
+    )
+    failed(run_command(predict, f"--model={model}", "--images=gone", out), "gone: no such file")
+    failed(run_command(predict, f"--model={model}", f"--images={text}", out), "not a readable JPEG")
+    failed(run_command("scripts/export.py", f"--model={tmp_path / 'x'}", out), code=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_summary_keeps_within_the_papers_size(run_command):
+    """Table VIII of the paper: 34.0 M parameters, 102.4 GFLOPs at 512 x 512 and 19 classes."""
+    text = succeeded(run_command("scripts/summary.py", "--backbone=resnet50", "--num_classes=19"))
+    *_, parameters, gflops = text.splitlines()[-1].split()
+    assert 24e6 < int(parameters.replace(",", "")) <= 34.0e6
+    assert 80 < float(gflops) <= 102.4
+
+
+@pytest.mark.slow
+def test_150_classes_train_on_real_ade20k_frames(run_command, real_data, tmp_path):
+    root = real_data("ade20k_sample") / "ADEChallengeData2016"
+    records = tmp_path / "ade20k"
+    succeeded(
+        run_command(
+            "data_prep/ade20k_to_tfrecord.py",
+            f"--data_dir={root}",
+            f"--output_dir={records}",
+            "--splits=validation",
+        )
+    )
+    done = run_command(
+        "scripts/train.py",
+        f"--records_dir={records}",
+        f"--work_dir={tmp_path / 'run'}",
+        "--train_split=validation",
+        "--val_split=validation",
+        *SMALL,
+        "--image_size=96,128",
+        "--batch_per_replica=1",
+        "--steps_per_epoch=3",
+    )
+    succeeded(done)
+    assert load_dmls(tmp_path / "run" / "model.keras").config.num_classes == 150

@@ -1,0 +1,27 @@
+import numpy as np
+
+from dmls_tf.drawing import colorize, legend, overlay
+
+PALETTE = [(255, 0, 0), (0, 0, 255)]
+LABEL = np.array([[0, 0, 1], [0, 0, 255]])
+
+
+def test_colors_follow_the_palette_and_ignored_pixels_are_black():
+    colors = colorize(LABEL, PALETTE)
+    assert colors.tolist() == [
+        [[255, 0, 0], [255, 0, 0], [0, 0, 255]],
+        [[255, 0, 0], [255, 0, 0], [0, 0, 0]],
+    ]
+
+
+def test_overlay_mixes_image_and_colour_and_darkens_borders():
+    image = np.full((2, 3, 3), 100, np.uint8)
+    mixed = overlay(image, LABEL, PALETTE, opacity=0.5)
+    assert mixed[0, 0].tolist() == [178, 50, 50]
+    assert mixed[0, 2].tolist() == [20, 20, 71]
+
+
+def test_legend_shows_every_colour():
+    picture = np.asarray(legend(["road", "sky"], PALETTE))
+    for color in PALETTE:
+        assert (picture == color).all(-1).any()

@@ -1,0 +1,106 @@
+"""JAX as the Keras backend, in a process without TensorFlow, must agree with TensorFlow."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dmls_tf.config import ModelConfig
+from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
+from dmls_tf.models import build_dmls
+from dmls_tf.ops import euclidean_distance_transform, evolve
+
+pytest.importorskip("jax")
+pytestmark = pytest.mark.slow
+
+CONFIG = ModelConfig(
+    num_classes=4, backbone="mobilenetv2", width=0.25, decoder_channels=32, num_steps=2
+)
+
+CHILD = """
+import sys
+sys.modules["tensorflow"] = None  # importing it fails
+import jax, numpy as np
+from dmls_tf.config import ModelConfig
+from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
+from dmls_tf.models import build_dmls
+from dmls_tf.ops import euclidean_distance_transform, evolve
+from tests.test_jax import CONFIG
+
+directory = sys.argv[1]
+given = np.load(directory + "/given.npz")
+model = build_dmls(CONFIG)
+model.load_weights(directory + "/model.weights.h5")
+found = {k: np.asarray(v) for k, v in model(given["images"]).items()}
+gradient = jax.grad(lambda phi: (given["force"] * evolve(phi, given["force"], 3, 0.4)).sum())
+np.savez(
+    directory + "/found.npz",
+    exact=jax.jit(euclidean_distance_transform)(given["mask"]),
+    near=jax.jit(lambda m: euclidean_distance_transform(m, 4))(given["mask"]),
+    gradient=gradient(given["phi"]),
+    weighted=WeightedCrossEntropy([1, 2, 3, 4])(given["labels"], given["logits"]),
+    boundary=BoundaryCrossEntropy()(given["labels"], given["logits"]),
+    **found,
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What TensorFlow gives, here, and what JAX gives, from the other process."""
+    import tensorflow as tf
+
+    directory = tmp_path_factory.mktemp("jax")
+    rng = np.random.default_rng(0)
+    coarse = rng.normal(size=(1, 5, 6, 4)).astype(np.float32)
+    given = {
+        "images": rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32),
+        "mask": rng.random((2, 30, 41, 3)) > 0.02,
+        "logits": tf.image.resize(coarse, (30, 40)).numpy(),
+        "labels": rng.integers(0, 4, (1, 30, 40)).astype(np.int32),
+        "phi": rng.normal(size=(1, 4, 20, 30)).astype(np.float32),
+        "force": rng.uniform(-1, 1, (1, 4, 20, 30)).astype(np.float32),
+    }
+    np.savez(directory / "given.npz", **given)
+    model = build_dmls(CONFIG)
+    for weight in model.trainable_weights:
+        weight.assign(weight + 0.05 * rng.normal(size=weight.shape))
+    model.save_weights(directory / "model.weights.h5")
+    here = {key: value.numpy() for key, value in model(given["images"]).items()}
+    logits, phi = tf.constant(given["logits"]), tf.constant(given["phi"])
+    with tf.GradientTape() as tape:
+        tape.watch(phi)
+        total = tf.reduce_sum(given["force"] * evolve(phi, given["force"], 3, 0.4))
+    here |= {
+        "exact": euclidean_distance_transform(given["mask"]).numpy(),
+        "near": euclidean_distance_transform(given["mask"], 4).numpy(),
+        "gradient": tape.gradient(total, phi).numpy(),
+        "weighted": WeightedCrossEntropy([1, 2, 3, 4])(given["labels"], logits).numpy(),
+        "boundary": BoundaryCrossEntropy()(given["labels"], logits).numpy(),
+    }
+    root = pathlib.Path(__file__).parent.parent
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(directory)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return here, dict(np.load(directory / "found.npz"))
+
+
+@pytest.mark.parametrize("name", ["exact", "near", "gradient", "weighted", "boundary"])
+def test_functions_agree(both, name):
+    here, there = both
+    np.testing.assert_allclose(there[name], here[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("key", ["coarse_1", "likelihood_1", "evolved_1"])
+def test_the_network_agrees(both, key):
+    here, there = both
+    np.testing.assert_allclose(there[key], here[key], atol=2e-3)
