@@ -25,7 +25,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest", "scipy", "scikit-image", "jax", "ruff"],
+        "test": ["pytest", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
         "serving": ["tensorflow-serving-api"],
         "viz": ["tensorboard", "matplotlib"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],

@@ -10,7 +10,8 @@ python=.venv/bin/python
 records=records/synthetic
 run=runs/synthetic
 
-$python data_prep/synthetic_to_tfrecord.py --output_dir=$records --save_images --overwrite
+$python data_prep/synthetic_to_tfrecord.py --output_dir=$records \
+    --num_images=240,40 --save_images --overwrite
 $python scripts/train.py --flagfile=configs/synthetic.flags \
     --records_dir=$records --work_dir=$run --overwrite
 $python scripts/evaluate.py --model=$run/model.keras --records_dir=$records --split=val \

@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+from tensorboard.compat.proto import event_pb2
 
 from dmls_tf.datasets import DatasetInfo
 from dmls_tf.models import load_dmls
@@ -55,6 +57,17 @@ def test_resolved_flags_repeat_the_run(work_dir, run_command):
     assert "--crop_size" not in "".join(lines)
     done = run_command("scripts/train.py", f"--flagfile={work_dir / 'resolved.flags'}")
     failed(done, "model.keras: exists", "--overwrite")
+
+
+@pytest.mark.slow
+def test_tensorboard_gets_scalars_and_pictures(work_dir):
+    tags = set()
+    for path in (work_dir / "tensorboard").rglob("events*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = event_pb2.Event.FromString(record.numpy())
+            tags |= {value.tag for value in event.summary.value}
+    assert {"epoch_loss", "epoch_coarse_1_loss", "epoch_evolved_2_mean_iou"} <= tags
+    assert any(tag.startswith("image, truth") for tag in tags)
 
 
 @pytest.mark.slow
