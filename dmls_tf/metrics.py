@@ -42,8 +42,10 @@ class ConfusionMatrix(keras.metrics.Metric):
         y_pred: logits or scores `[B, H, W, N]`, or class ids `[B, H, W]`.
     """
 
-    def __init__(self, num_classes, ignore_label=IGNORE_LABEL, name="confusion_matrix", **kwargs):
-        super().__init__(name=name, dtype="int64", **kwargs)
+    default_name = "confusion_matrix"
+
+    def __init__(self, num_classes, ignore_label=IGNORE_LABEL, name=None, **kwargs):
+        super().__init__(name=name or self.default_name, dtype="int64", **kwargs)
         self.num_classes = num_classes
         self.ignore_label = ignore_label
         self.matrix = self.add_weight(
@@ -71,8 +73,7 @@ class ConfusionMatrix(keras.metrics.Metric):
 class PixelAccuracy(ConfusionMatrix):
     """Share of the valid pixels whose class is right, 0 before the first of them."""
 
-    def __init__(self, num_classes, ignore_label=IGNORE_LABEL, name="accuracy", **kwargs):
-        super().__init__(num_classes, ignore_label, name=name, **kwargs)
+    default_name = "accuracy"
 
     def result(self):
         matrix = ops.cast(self.matrix, "float32")
@@ -83,8 +84,7 @@ class PixelAccuracy(ConfusionMatrix):
 class MeanIoU(ConfusionMatrix):
     """Mean intersection over union of the classes that occur in labels or predictions so far."""
 
-    def __init__(self, num_classes, ignore_label=IGNORE_LABEL, name="mean_iou", **kwargs):
-        super().__init__(num_classes, ignore_label, name=name, **kwargs)
+    default_name = "mean_iou"
 
     def result(self):
         matrix = ops.cast(self.matrix, "float32")

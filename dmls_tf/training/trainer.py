@@ -129,7 +129,8 @@ def fit(model, batches, validation, info, epochs, steps, work_dir):
         ),
         keras.callbacks.ModelCheckpoint(str(checkpoints / "last.keras")),
         keras.callbacks.CSVLogger(str(work_dir / "log.csv")),
-        keras.callbacks.TensorBoard(str(logs), update_freq=50),
+        # An update_freq in steps would drop the scalars of epochs that end on another step.
+        keras.callbacks.TensorBoard(str(logs), update_freq="epoch"),
         TensorBoardImages(logs / "images", images.numpy(), labels.numpy(), info.palette),
         keras.callbacks.TerminateOnNaN(),
     ]
