@@ -13,10 +13,8 @@ def deepest(backbone, images):
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenetv2"])
 def test_maps_have_the_strides_they_say(name, output_stride):
-    if name == "resnet101":
-        pytest.skip("built like resnet50; its depth is checked below")
     backbone = build_backbone(name, output_stride)
     features = backbone.body(backbone.stem(np.zeros((1, SIZE, SIZE, 3), "f")))
     assert backbone.strides[:3] == (2, 4, 8)
