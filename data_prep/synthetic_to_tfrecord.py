@@ -2,8 +2,8 @@
 
     python data_prep/synthetic_to_tfrecord.py --output_dir=records/synthetic
 
-Scene i of a split depends on --seed, the split and i alone. With --save_images the images and
-labels are also written as PNG files under `OUTPUT_DIR/png/SPLIT/`.
+Scene i of a split depends on --seed, the split and i alone. With --save_images the images
+are also written as PNG files under `OUTPUT_DIR/png/SPLIT/`.
 """
 
 import functools

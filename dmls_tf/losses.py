@@ -5,6 +5,7 @@ from keras import ops
 
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.ops.distance_transform import distance_to
+from dmls_tf.ops.finite_differences import trim
 
 
 def cross_entropy(labels, logits):
@@ -19,13 +20,9 @@ def label_changes(labels, ignore_label=IGNORE_LABEL):
     valid = ops.not_equal(labels, ignore_label)
     changes = ops.zeros_like(valid)
     for axis in (1, 2):
-        before = [slice(None)] * 3
-        after = [slice(None)] * 3
-        before[axis], after[axis] = slice(None, -1), slice(1, None)
-        before, after = tuple(before), tuple(after)
         differs = ops.logical_and(
-            ops.not_equal(labels[before], labels[after]),
-            ops.logical_and(valid[before], valid[after]),
+            ops.not_equal(trim(labels, axis, 0, 1), trim(labels, axis, 1, 0)),
+            ops.logical_and(trim(valid, axis, 0, 1), trim(valid, axis, 1, 0)),
         )
         lower, upper = [[0, 0] for _ in range(3)], [[0, 0] for _ in range(3)]
         lower[axis], upper[axis] = [0, 1], [1, 0]

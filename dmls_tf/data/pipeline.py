@@ -59,10 +59,7 @@ def training_batches(records_dir, split, config, seed):
         )
 
     def augmented(serialized, seeds):
-        example = parse_record(serialized)
-        image, label = tf.cast(example["image"], tf.float32), example["label"]
-        if config.image_size:
-            image, label = augment.resize(image, label, config.image_size)
+        image, label = _image_and_label(parse_record(serialized), config)
         if config.flip:
             image, label = augment.random_flip(image, label, seeds[0])
         if config.crop_size:
@@ -86,23 +83,24 @@ def evaluation_batches(records_dir, split, config):
     Without an `image_size`, images keep their own size and a batch pads the smaller ones with
     ignored pixels.
     """
-
-    def prepared(example):
-        image, label = tf.cast(example["image"], tf.float32), example["label"]
-        if config.image_size:
-            image, label = augment.resize(image, label, config.image_size)
-        return image, label
-
     num_images = DatasetInfo.load(records_dir).split(split).num_images
     num_batches = -(-num_images // config.batch_size)
     padding = (tf.constant(0.0), tf.constant(IGNORE_LABEL, tf.int32))
     return (
         read_split(records_dir, split)
-        .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(lambda e: _image_and_label(e, config), num_parallel_calls=tf.data.AUTOTUNE)
         .padded_batch(config.batch_size, padding_values=padding)
         .apply(tf.data.experimental.assert_cardinality(num_batches))
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def _image_and_label(example, config):
+    """A parsed record as (float32 image, label), at `config.image_size` where there is one."""
+    image, label = tf.cast(example["image"], tf.float32), example["label"]
+    if config.image_size:
+        image, label = augment.resize(image, label, config.image_size)
+    return image, label
 
 
 def _serialized(records_dir, split, seed):

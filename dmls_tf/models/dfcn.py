@@ -149,6 +149,6 @@ def build_dfcn(config):
     image = keras.Input((None, None, 3), name="image")
     prior = keras.Input((None, None, config.num_classes), name="prior")
     dfcn = DFCN(config, name="dfcn")
-    step = dfcn(dfcn.stem(dfcn.scaling(image)), prior)
+    step = dfcn(dfcn.image_features(image), prior)
     logits = ResizeLike(dtype="float32")([step["logits"], image])
     return keras.Model({"image": image, "prior": prior}, logits, name="dfcn")

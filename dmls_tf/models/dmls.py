@@ -80,6 +80,7 @@ class DMLS(keras.Model):
     def call(self, images, training=None):
         images = ops.cast(images, "float32")
         image_features = self.dfcn.image_features(images, training=training)
+        centred = images / 127.5 - 1.0
         outputs, prior = {}, None
         for k in range(1, self.config.num_steps + 1):
             step = self.dfcn(image_features, prior, training=training)
@@ -89,8 +90,7 @@ class DMLS(keras.Model):
                 log_likelihood = None
                 if self.likelihood:
                     log_likelihood = self.likelihood(
-                        [images / 127.5 - 1.0, scores, step["low"], step["decoder"]],
-                        training=training,
+                        [centred, scores, step["low"], step["decoder"]], training=training
                     )
                     outputs[f"likelihood_{k}"] = log_likelihood
                 scores = self.level_set(scores, log_likelihood)
