@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from dmls_tf.datasets import IGNORE_LABEL
-from dmls_tf.ops.distance_transform import distance_to
+from dmls_tf.ops.distance_transform import euclidean_distance_transform
 from dmls_tf.ops.finite_differences import trim
 
 
@@ -106,7 +106,8 @@ class BoundaryCrossEntropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         labels = ops.cast(y_true, "int32")
-        distance = distance_to(label_changes(labels, self.ignore_label), self.width + 1)
+        elsewhere = ops.logical_not(label_changes(labels, self.ignore_label))[..., None]
+        distance = euclidean_distance_transform(elsewhere, self.width + 1)[..., 0]
         near = ops.logical_and(distance <= self.width, ops.not_equal(labels, self.ignore_label))
         near = ops.cast(near, "float32")
         total = ops.sum(near * cross_entropy(labels, y_pred))

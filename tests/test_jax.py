@@ -11,7 +11,12 @@ import pytest
 from dmls_tf.config import ModelConfig
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.models import build_dmls
-from dmls_tf.ops import euclidean_distance_transform, evolve
+from dmls_tf.ops import (
+    euclidean_distance_transform,
+    evolve,
+    generalized_distance_transform,
+    signed_distance,
+)
 
 pytest.importorskip("jax")
 pytestmark = pytest.mark.slow
@@ -27,7 +32,7 @@ import jax, numpy as np
 from dmls_tf.config import ModelConfig
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.models import build_dmls
-from dmls_tf.ops import euclidean_distance_transform, evolve
+from dmls_tf.ops import *
 from tests.test_jax import CONFIG
 
 directory = sys.argv[1]
@@ -40,6 +45,12 @@ np.savez(
     directory + "/found.npz",
     exact=jax.jit(euclidean_distance_transform)(given["mask"]),
     near=jax.jit(lambda m: euclidean_distance_transform(m, 4))(given["mask"]),
+    far=jax.jit(lambda m: euclidean_distance_transform(m, 90, (1, 0.5)))(given["mask"]),
+    signed=jax.jit(lambda labels: signed_distance(labels, 4, 8))(given["labels"]),
+    general=jax.jit(generalized_distance_transform)(given["logits"]),
+    general_gradient=jax.grad(
+        lambda f: (given["logits"] * generalized_distance_transform(f)).sum()
+    )(given["logits"]),
     gradient=gradient(given["phi"]),
     weighted=WeightedCrossEntropy([1, 2, 3, 4])(given["labels"], given["logits"]),
     boundary=BoundaryCrossEntropy()(given["labels"], given["logits"]),
@@ -74,7 +85,15 @@ def both(tmp_path_factory):
     with tf.GradientTape() as tape:
         tape.watch(phi)
         total = tf.reduce_sum(given["force"] * evolve(phi, given["force"], 3, 0.4))
+    with tf.GradientTape() as general_tape:
+        general_tape.watch(logits)
+        general = generalized_distance_transform(logits)
+        general_total = tf.reduce_sum(logits.numpy() * general)
     here |= {
+        "far": euclidean_distance_transform(given["mask"], 90, (1, 0.5)).numpy(),
+        "signed": signed_distance(given["labels"], 4, 8).numpy(),
+        "general": general.numpy(),
+        "general_gradient": general_tape.gradient(general_total, logits).numpy(),
         "exact": euclidean_distance_transform(given["mask"]).numpy(),
         "near": euclidean_distance_transform(given["mask"], 4).numpy(),
         "gradient": tape.gradient(total, phi).numpy(),
@@ -94,7 +113,10 @@ def both(tmp_path_factory):
     return here, dict(np.load(directory / "found.npz"))
 
 
-@pytest.mark.parametrize("name", ["exact", "near", "gradient", "weighted", "boundary"])
+FUNCTIONS = ["exact", "near", "far", "signed", "general", "general_gradient", "gradient"]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "weighted", "boundary"])
 def test_functions_agree(both, name):
     here, there = both
     np.testing.assert_allclose(there[name], here[name], rtol=1e-4, atol=1e-5)

@@ -1,6 +1,10 @@
 """Pure functions in `keras.ops`: distance transforms, level sets, resizing."""
 
-from dmls_tf.ops.distance_transform import euclidean_distance_transform, signed_distance
+from dmls_tf.ops.distance_transform import (
+    euclidean_distance_transform,
+    generalized_distance_transform,
+    signed_distance,
+)
 from dmls_tf.ops.level_set import assign, curvature, evolve, region_force
 from dmls_tf.ops.resize import resize_bilinear
 
@@ -9,6 +13,7 @@ __all__ = [
     "curvature",
     "euclidean_distance_transform",
     "evolve",
+    "generalized_distance_transform",
     "region_force",
     "resize_bilinear",
     "signed_distance",

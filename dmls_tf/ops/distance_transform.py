@@ -1,15 +1,10 @@
-"""Exact Euclidean distance transforms in `keras.ops`: any backend, no callback, no custom op.
+"""Euclidean distance transforms in `keras.ops`: any backend, no callback, no custom operation.
 
-The squared distance separates: a minimum over parabolas along the columns, then along the rows,
+Exact to float32 rounding, or cut off at `max_distance`, which is much faster: all that a level
+set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
 
-    D(x, y)^2 = min_i [ (x - i)^2 + min_j [ (y - j)^2 + f(i, j) ] ],   f = 0 on zeros, else inf.
-
-When only distances below `max_distance` matter, as in a level set's narrow band, each minimum
-runs over a short window of shifts. Otherwise a loop takes one shift after another and stops as
-soon as a further shift cannot lower any pixel.
-
-    >>> euclidean_distance_transform([[[0], [1], [1]]])[..., 0]     # one image, 1 x 3 pixels
-    [[0., 1., 2.]]
+    >>> euclidean_distance_transform([[[[0], [1], [1]]]])[..., 0]     # one image, 1 x 3 pixels
+    [[[0., 1., 2.]]]
 """
 
 import math
@@ -17,49 +12,80 @@ import math
 from keras import ops
 
 from dmls_tf.errors import UserError
-from dmls_tf.ops.finite_differences import X, Y, trim
+from dmls_tf.ops.finite_differences import trim
+from dmls_tf.ops.parabolas import (
+    integer_for,
+    lower_envelope,
+    lower_envelope_argmin,
+    near_envelope,
+    near_steps,
+    steps_along_first_axis,
+)
+
+# Beyond this many shifts a pass is a loop: unrolled, the graph would grow without a gain.
+MAX_UNROLLED = 64
 
 
-def euclidean_distance_transform(mask, max_distance=None):
-    """Distance in pixels from each non-zero pixel to the nearest zero pixel of its channel.
+def euclidean_distance_transform(mask, max_distance=None, sampling=None):
+    """Distance from each non-zero pixel to the nearest zero pixel of its channel.
 
-    The convention of SciPy, OpenCV and TensorFlow Addons. Masks have no useful derivative: the
+    The convention of SciPy, OpenCV and TensorFlow Addons. A mask has no useful derivative: the
     gradient is zero.
 
     Args:
         mask: `[B, H, W, C]` of bool, integers or floats; zero or not is all that counts.
-        max_distance: pixels; larger distances are reported as this value. Much faster.
+        max_distance: larger distances are reported as this value.
+        sampling: spacing of the pixels, a number or a pair (along H, along W); 1 by default.
 
     Returns:
-        float32 `[B, H, W, C]`. A channel without a zero pixel holds `max_distance`, or infinity.
+        float32 `[B, H, W, C]`, in the unit of `sampling`, pixels by default. A channel without
+        a zero pixel holds `max_distance`, or infinity.
 
     Raises:
-        UserError: a mask that has not four axes, or a `max_distance` that is not positive.
+        UserError: a mask that has not four axes; a `max_distance` or `sampling` that is not
+            positive, or is not one number or a pair.
     """
     mask = ops.convert_to_tensor(mask)
-    if len(mask.shape) != 4:
-        raise UserError(f"mask must have the axes [B, H, W, C], got the shape {mask.shape}")
+    _check_axes("mask", mask)
     if max_distance is not None and not max_distance > 0:
         raise UserError(f"max_distance must be positive, got {max_distance}")
-    zero = ops.transpose(ops.equal(mask, ops.cast(0, mask.dtype)), (0, 3, 1, 2))
-    return ops.transpose(distance_to(zero, max_distance), (0, 2, 3, 1))
+    spacing = _spacing(sampling)
+    target = ops.equal(mask, ops.cast(0, mask.dtype))
+    if max_distance is None or max_distance / min(spacing) > MAX_UNROLLED:
+        distance = _far_distance(target, spacing)
+    else:
+        squared = _near_squared(target, max_distance, spacing, axes=(1, 2))
+        distance = ops.sqrt(ops.cast(squared, "float32"))
+    if max_distance is not None:
+        distance = ops.minimum(distance, float(max_distance))
+    return ops.stop_gradient(distance)
 
 
-def distance_to(target, max_distance=None):
-    """Distance in pixels from every pixel to the nearest true pixel of its plane.
+def generalized_distance_transform(cost, sampling=None):
+    """The squared distance transform of a real function, D(x) = min_q |x - q|^2 + cost(q).
+
+    (Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled Functions", 2012.) Of 0 on
+    zeros and infinity elsewhere it is the squared Euclidean distance transform. The derivative
+    with respect to the cost goes to the minimiser q: dD(x) / dcost(q) = 1. Where several attain
+    the minimum one of them gets it, a subgradient.
 
     Args:
-        target: bool `[..., H, W]`.
-        max_distance: as in `euclidean_distance_transform`.
+        cost: float `[B, H, W, C]`, finite or +infinity.
+        sampling: as in `euclidean_distance_transform`.
 
     Returns:
-        float32 `[..., H, W]`, no gradient.
+        `[B, H, W, C]`, float of the type of `cost`.
+
+    Raises:
+        UserError: a cost that has not four axes or is not float; see also `sampling` there.
     """
-    cost = ops.where(target, 0.0, math.inf if max_distance is None else max_distance**2)
-    minimum = (
-        _minimum_over_parabolas if max_distance is None else _minimum_over_window(max_distance)
-    )
-    return ops.stop_gradient(ops.sqrt(minimum(minimum(cost, Y), X)))
+    cost = ops.convert_to_tensor(cost)
+    _check_axes("cost", cost)
+    if "float" not in str(cost.dtype):
+        raise UserError(f"cost must be float, got {cost.dtype}")
+    along_y, along_x = _spacing(sampling)
+    columns = ops.swapaxes(_at_minimiser(cost, along_y), 1, 2)
+    return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
 
 
 def signed_distance(labels, num_classes, band):
@@ -80,80 +106,91 @@ def signed_distance(labels, num_classes, band):
     Raises:
         UserError: a band that is not positive.
     """
-    phases_first = signed_distance_phases_first(labels, num_classes, band)
-    return ops.transpose(phases_first, (0, 2, 3, 1))
+    return _signed_distance(labels, num_classes, band, class_axis=3)
 
 
 def signed_distance_phases_first(labels, num_classes, band):
     """`signed_distance` as `[B, N, H, W]`, the layout of `dmls_tf.ops.level_set`."""
+    return _signed_distance(labels, num_classes, band, class_axis=1)
+
+
+def _signed_distance(labels, num_classes, band, class_axis):
     if not band > 0:
         raise UserError(f"band must be positive, got {band}")
-    classes = ops.reshape(ops.arange(num_classes, dtype="int32"), (1, -1, 1, 1))
-    inside = ops.equal(ops.expand_dims(ops.cast(labels, "int32"), 1), classes)
-    # The inside distance eta(1 - M_i) is the distance to the nearest other class: one transform
-    # a class serves both sides.
-    outer = distance_to(inside, max_distance=band + 1)
-    if num_classes == 1:
-        inner = distance_to(ops.logical_not(inside), max_distance=band + 1)
+    labels = ops.cast(labels, "int32")
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    labels = ops.expand_dims(ops.where(known, labels, num_classes), class_axis)
+    classes = ops.arange(num_classes + 1, dtype="int32")
+    inside = ops.equal(labels, ops.reshape(classes, [-1] + [1] * (3 - class_axis)))
+    # What is not inside a class is inside another or in none, the last plane. So the distance
+    # to the outside is the smallest of the other planes' distances: one transform a class.
+    limit = math.ceil(band) + 1
+    outer = _near_squared(inside, limit, (1, 1), axes=(1, 2) if class_axis == 3 else (2, 3))
+    inside = ops.cast(inside, outer.dtype)
+    others = outer + inside * ops.cast(limit**2, outer.dtype)
+    inner = ops.min(others, axis=class_axis, keepdims=True)
+    distance = ops.sqrt(ops.cast(outer + inside * inner, "float32")) - 0.5
+    signed = ops.minimum(distance, float(band)) * ops.cast(1 - 2 * inside, "float32")
+    return ops.stop_gradient(trim(signed, class_axis, 0, 1))
+
+
+def _near_squared(target, max_distance, spacing, axes):
+    """Squared distances along two axes, exact below `max_distance`^2, elsewhere not below it."""
+    limits = [math.ceil(max_distance / along) for along in spacing]
+    dtype = integer_for(max(limits))
+    present = ops.any(target)
+    steps = ops.cast(limits[0], dtype) * ops.cast(ops.logical_not(target), dtype)
+    steps = _along(axes[0], lambda a, axis: near_steps(a, axis, limits[0]), steps, present)
+    if spacing == (1, 1):
+        cost, far = steps * steps, limits[0] ** 2
     else:
-        inner = minimum_of_others(outer)
-    signed = outer - inner + ops.cast(inside, "float32") - 0.5
-    return ops.clip(signed, -float(band), float(band))
+        cost, far = ops.square(spacing[0] * ops.cast(steps, "float32")), math.inf
+    return _along(
+        axes[1],
+        lambda a, axis: near_envelope(a, axis, limits[1] - 1, far, spacing[1]),
+        cost,
+        present,
+    )
 
 
-def minimum_of_others(values):
-    """min over j != i of values_j, for every i, from the two smallest values of a pixel.
+def _along(axis, function, array, present):
+    """Applies a function along an axis, in front if it is not the last one.
 
-    Args:
-        values: `[B, N, H, W]`, N >= 2.
+    There slices are free in TensorFlow's graph. Without a target there is nothing to do. This
+    condition also keeps XLA from merging the two passes, which would evaluate the first one again
+    for each shift of the second.
     """
-    lowest, second = _two_smallest(values)
-    return ops.where(ops.equal(values, lowest), second, lowest)
+    front = -1 if axis == len(array.shape) - 1 else 0
+    array = ops.moveaxis(array, axis, front)
+    array = ops.cond(present, lambda: function(array, front), lambda: array)
+    return ops.moveaxis(array, front, axis)
 
 
-def _two_smallest(values):
-    """The smallest value over axis 1 and the next one (equal to it where two phases tie)."""
-    lowest = ops.min(values, axis=1, keepdims=True)
-    at_lowest = ops.equal(values, lowest)
-    ties = ops.sum(ops.cast(at_lowest, "float32"), axis=1, keepdims=True) > 1.5
-    above = ops.min(ops.where(at_lowest, math.inf, values), axis=1, keepdims=True)
-    return lowest, ops.where(ties, lowest, above)
+def _far_distance(target, spacing):
+    """Distances without a limit, infinity where there is no target: `[B, H, W, C]`."""
+    steps = steps_along_first_axis(ops.moveaxis(target, 1, 0))
+    columns = ops.transpose(ops.square(spacing[0] * steps), (1, 2, 0, 3))
+    return ops.sqrt(ops.swapaxes(lower_envelope(columns, spacing[1]), 1, 2))
 
 
-def _minimum_over_window(max_distance):
-    """min over |k| < max_distance of cost[x + k] + k^2: shifts that are further cannot matter."""
-    radius = math.ceil(max_distance) - 1
-
-    def minimum(cost, axis):
-        widths = [[0, 0] for _ in cost.shape]
-        widths[axis] = [radius, radius]
-        padded = ops.pad(cost, widths, constant_values=float(max_distance**2))
-        result = cost
-        for shift in range(1, radius + 1):
-            for first in (radius - shift, radius + shift):
-                shifted = trim(padded, axis, first, 2 * radius - first)
-                result = ops.minimum(result, shifted + float(shift * shift))
-        return result
-
-    return minimum
+def _at_minimiser(cost, spacing):
+    """min_i cost[b, i, m, c] + (spacing (x - i))^2, differentiable: it looks the minimiser up."""
+    index = ops.stop_gradient(lower_envelope_argmin(ops.stop_gradient(cost), spacing))
+    position = ops.reshape(ops.arange(ops.shape(cost)[1], dtype="int32"), (1, -1, 1, 1))
+    shift = spacing * ops.cast(position - index, cost.dtype)
+    return ops.take_along_axis(cost, index, axis=1) + shift * shift
 
 
-def _minimum_over_parabolas(cost, axis):
-    """min over all k of cost[x + k] + k^2, one shift at a time, until none can lower a pixel."""
-    length = ops.shape(cost)[axis]
-    shape = [1] * len(cost.shape)
-    shape[axis] = -1
-    position = ops.reshape(ops.arange(length, dtype="int32"), shape)
+def _check_axes(name, array):
+    if len(array.shape) != 4:
+        raise UserError(f"{name} must have the axes [B, H, W, C], got the shape {array.shape}")
 
-    def may_improve(shift, result):
-        squared = ops.cast(shift * shift, "float32")
-        return ops.logical_and(shift < length, squared < ops.max(result))
 
-    def improve(shift, result):
-        squared = ops.cast(shift * shift, "float32")
-        left = ops.where(position >= shift, ops.roll(cost, shift, axis=axis), math.inf)
-        right = ops.where(position < length - shift, ops.roll(cost, -shift, axis=axis), math.inf)
-        return shift + 1, ops.minimum(result, ops.minimum(left, right) + squared)
-
-    start = ops.convert_to_tensor(1, dtype="int32")
-    return ops.while_loop(may_improve, improve, (start, ops.stop_gradient(cost)))[1]
+def _spacing(sampling):
+    """The spacing along H and along W."""
+    if sampling is None:
+        return 1, 1
+    pair = (sampling, sampling) if isinstance(sampling, (int, float)) else tuple(sampling)
+    if len(pair) != 2 or not all(along > 0 for along in pair):
+        raise UserError(f"sampling must be a positive number or a pair of them, got {sampling}")
+    return pair

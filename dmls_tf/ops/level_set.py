@@ -10,9 +10,10 @@ with a force F that is bounded to [-1, 1]: a contour moves by at most one pixel 
 Both terms together are stable up to dt = 0.4, the force alone up to 0.7.
 """
 
+import math
+
 from keras import ops
 
-from dmls_tf.ops.distance_transform import minimum_of_others
 from dmls_tf.ops.finite_differences import (
     X,
     Y,
@@ -42,10 +43,19 @@ def region_force(log_likelihood, rho=None, scale=1.0):
     Returns:
         `[B, N, H, W]` in [-1, 1].
     """
-    strongest_other = -minimum_of_others(-log_likelihood)
+    strongest_other = _maximum_of_others(log_likelihood)
     if rho is not None:
         strongest_other = ops.maximum(strongest_other, rho)
     return ops.clip(scale * (log_likelihood - strongest_other), -1.0, 1.0)
+
+
+def _maximum_of_others(values):
+    """max_{j != i} values_j for every i of axis 1, from the two largest values of a pixel."""
+    largest = ops.max(values, axis=1, keepdims=True)
+    at_largest = ops.equal(values, largest)
+    ties = ops.sum(ops.cast(at_largest, "float32"), axis=1, keepdims=True) > 1.5
+    below = ops.max(ops.where(at_largest, -math.inf, values), axis=1, keepdims=True)
+    return ops.where(at_largest, ops.where(ties, largest, below), largest)
 
 
 def curvature(phi, mean="all"):
