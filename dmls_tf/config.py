@@ -42,8 +42,8 @@ class ModelConfig:
         num_steps: K recurrent steps; any K loads the same weights.
         level_set: False leaves the scores as they are (a plain recurrent FCN).
         force: "head" (a learned likelihood) or "scores".
-        band, evolution_steps, dt, epsilon, rho, curvature_mean, temperature, score_gradient:
-            see `dmls_tf.layers.MultiphaseLevelSet`.
+        band, evolution_steps, dt, epsilon, rho, curvature_mean, temperature, score_gradient,
+            max_phases: see `dmls_tf.layers.MultiphaseLevelSet`.
         batch_norm_momentum: of every batch normalisation; lower for short training runs.
     """
 
@@ -64,6 +64,7 @@ class ModelConfig:
     curvature_mean: str = "all"
     temperature: float = 0.1
     score_gradient: float = 1.0
+    max_phases: int | None = 24
     batch_norm_momentum: float = 0.99
 
     def __post_init__(self):

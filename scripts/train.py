@@ -42,6 +42,7 @@ flags.DEFINE_float("rho", None, "Threshold of the force (the paper: 0.5); none b
 flags.DEFINE_enum("curvature_mean", "all", ["all", "active"], "Phases averaged over in eq. 8.")
 flags.DEFINE_float("temperature", 0.1, "Softness of the assignment.")
 flags.DEFINE_float("score_gradient", 1.0, "Straight-through slope of phi in the scores.")
+flags.DEFINE_integer("max_phases", 24, "Phases of an image that evolve, the largest by area.")
 flags.DEFINE_float("batch_norm_momentum", 0.99, "Of every batch normalisation.")
 
 flags.DEFINE_list("image_size", None, "height,width to which images are resized.")

@@ -6,6 +6,7 @@ from keras import ops
 from dmls_tf.errors import UserError
 from dmls_tf.ops.distance_transform import signed_distance_phases_first
 from dmls_tf.ops.level_set import evolve, region_force
+from dmls_tf.ops.phases import largest_phases, positions, renumber, restore, select
 
 CURVATURE_MEANS = ("all", "active")
 
@@ -30,6 +31,9 @@ class MultiphaseLevelSet(keras.layers.Layer):
         curvature_mean: "all" or "active", see `dmls_tf.ops.level_set.curvature`.
         temperature: softness of the assignment, in units of the scaled phi in [-0.5, 0.5].
         score_gradient: 1 for the scaled phi, 1 / (2 band) for a slope of one pixel.
+        max_phases: evolve only so many phases of an image, the largest by area, None for all.
+            The same result as with all of them when the scores show no more classes; the
+            regions of further classes stand still.
 
     Call arguments:
         logits: float `[B, H, W, N]`, N >= 2.
@@ -54,6 +58,7 @@ class MultiphaseLevelSet(keras.layers.Layer):
         curvature_mean="all",
         temperature=0.1,
         score_gradient=1.0,
+        max_phases=None,
         **kwargs,
     ):
         kwargs["dtype"] = "float32"
@@ -61,6 +66,8 @@ class MultiphaseLevelSet(keras.layers.Layer):
         for name, value in (("band", band), ("dt", dt), ("temperature", temperature)):
             if not value > 0:
                 raise UserError(f"{name} must be positive, got {value}")
+        if max_phases is not None and max_phases < 1:
+            raise UserError(f"max_phases must be at least 1, or None, got {max_phases}")
         if num_steps < 0:
             raise UserError(f"num_steps must not be negative, got {num_steps}")
         if curvature_mean not in CURVATURE_MEANS:
@@ -76,25 +83,41 @@ class MultiphaseLevelSet(keras.layers.Layer):
         self.curvature_mean = curvature_mean
         self.temperature = temperature
         self.score_gradient = score_gradient
+        self.max_phases = max_phases
 
     def call(self, logits, log_likelihood=None):
-        logits = ops.transpose(logits, (0, 3, 1, 2))
         if log_likelihood is None:
-            log_likelihood = ops.log_softmax(logits, axis=1)
+            log_likelihood = ops.log_softmax(logits, axis=-1)
+        labels = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        scores = ops.softmax(logits, axis=-1)
+        slope = 2.0 * self.band * self.score_gradient
+        # Zero, with the gradient that the hard labels lack.
+        straight = slope * _phases_first(ops.stop_gradient(scores) - scores)
+        force = region_force(_phases_first(log_likelihood), self.rho, self.force_scale)
+        num_classes = logits.shape[-1]
+        if self.max_phases is None or self.max_phases >= num_classes:
+            phi = signed_distance_phases_first(labels, num_classes, self.band)
+            phi = self._evolve(phi + straight, force, num_classes)
         else:
-            log_likelihood = ops.transpose(log_likelihood, (0, 3, 1, 2))
-        phi = self._level_sets(logits)
-        force = region_force(log_likelihood, self.rho, self.force_scale)
-        phi = evolve(phi, force, self.num_steps, self.dt, self.epsilon, self.curvature_mean)
+            phi = self._evolve_largest(labels, straight, force)
         return ops.transpose(phi, (0, 2, 3, 1)) / (-2.0 * self.band * self.temperature)
 
-    def _level_sets(self, logits):
-        """Signed distances in pixels, `[B, N, H, W]`, with the straight-through gradient."""
-        labels = ops.argmax(logits, axis=1)
-        phi = signed_distance_phases_first(labels, logits.shape[1], self.band)
-        scores = ops.softmax(logits, axis=1)
-        slope = 2.0 * self.band * self.score_gradient
-        return phi + slope * (ops.stop_gradient(scores) - scores)
+    def _evolve(self, phi, force, num_classes):
+        mean = num_classes if self.curvature_mean == "all" else "active"
+        return evolve(phi, force, self.num_steps, self.dt, self.epsilon, mean)
+
+    def _evolve_largest(self, labels, straight, force):
+        num_classes = straight.shape[1]
+        phases = largest_phases(labels, num_classes, self.max_phases)
+        position = positions(phases, num_classes)
+        phi = signed_distance_phases_first(
+            renumber(labels, position), self.max_phases + 1, self.band
+        )
+        phi, rest = phi[:, : self.max_phases], phi[:, self.max_phases :]
+        phi = self._evolve(phi + select(straight, phases), select(force, phases), num_classes)
+        phi = restore(phi, rest, labels, position, outside=float(self.band))
+        standing = ops.cast(ops.equal(position, self.max_phases), "float32")
+        return phi + standing[:, :, None, None] * straight
 
     def compute_output_shape(self, logits_shape, log_likelihood_shape=None):
         return tuple(logits_shape)
@@ -110,4 +133,10 @@ class MultiphaseLevelSet(keras.layers.Layer):
             "curvature_mean": self.curvature_mean,
             "temperature": self.temperature,
             "score_gradient": self.score_gradient,
+            "max_phases": self.max_phases,
         }
+
+
+def _phases_first(maps):
+    """`[B, H, W, N]` as `[B, N, H, W]`."""
+    return ops.transpose(maps, (0, 3, 1, 2))

@@ -119,6 +119,7 @@ def _build_level_set(config):
         curvature_mean=config.curvature_mean,
         temperature=config.temperature,
         score_gradient=config.score_gradient,
+        max_phases=config.max_phases,
         name="level_set",
     )
 

@@ -12,7 +12,6 @@ import math
 from keras import ops
 
 from dmls_tf.errors import UserError
-from dmls_tf.ops.finite_differences import trim
 from dmls_tf.ops.parabolas import (
     integer_for,
     lower_envelope,
@@ -106,24 +105,25 @@ def signed_distance(labels, num_classes, band):
     Raises:
         UserError: a band that is not positive.
     """
-    return _signed_distance(labels, num_classes, band, class_axis=3)
+    labels = ops.cast(labels, "int32")
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    # Pixels of no class are a class of their own for the distance to the outside.
+    labels = ops.where(known, labels, num_classes)
+    return _signed_distance(labels, num_classes + 1, band, class_axis=3)[..., :num_classes]
 
 
 def signed_distance_phases_first(labels, num_classes, band):
-    """`signed_distance` as `[B, N, H, W]`, the layout of `dmls_tf.ops.level_set`."""
+    """`signed_distance` as `[B, N, H, W]`; every label must lie in `[0, num_classes)`, N >= 2."""
     return _signed_distance(labels, num_classes, band, class_axis=1)
 
 
 def _signed_distance(labels, num_classes, band, class_axis):
     if not band > 0:
         raise UserError(f"band must be positive, got {band}")
-    labels = ops.cast(labels, "int32")
-    known = ops.logical_and(labels >= 0, labels < num_classes)
-    labels = ops.expand_dims(ops.where(known, labels, num_classes), class_axis)
-    classes = ops.arange(num_classes + 1, dtype="int32")
-    inside = ops.equal(labels, ops.reshape(classes, [-1] + [1] * (3 - class_axis)))
-    # What is not inside a class is inside another or in none, the last plane. So the distance
-    # to the outside is the smallest of the other planes' distances: one transform a class.
+    classes = ops.reshape(ops.arange(num_classes, dtype="int32"), [-1] + [1] * (3 - class_axis))
+    inside = ops.equal(ops.expand_dims(ops.cast(labels, "int32"), class_axis), classes)
+    # What is not inside a class is inside another: its distance to the outside is the smallest
+    # of the distances to the others, and one transform a class serves both sides.
     limit = math.ceil(band) + 1
     outer = _near_squared(inside, limit, (1, 1), axes=(1, 2) if class_axis == 3 else (2, 3))
     inside = ops.cast(inside, outer.dtype)
@@ -131,7 +131,7 @@ def _signed_distance(labels, num_classes, band, class_axis):
     inner = ops.min(others, axis=class_axis, keepdims=True)
     distance = ops.sqrt(ops.cast(outer + inside * inner, "float32")) - 0.5
     signed = ops.minimum(distance, float(band)) * ops.cast(1 - 2 * inside, "float32")
-    return ops.stop_gradient(trim(signed, class_axis, 0, 1))
+    return ops.stop_gradient(signed)
 
 
 def _near_squared(target, max_distance, spacing, axes):

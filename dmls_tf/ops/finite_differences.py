@@ -67,13 +67,13 @@ def divergence(flux_x, flux_y):
     return out_x + out_y
 
 
-def central_norm(phi, smoothing=1e-12):
-    """|grad phi| by central differences; `smoothing` keeps the derivative of sqrt(0) finite."""
+def central_norm(phi):
+    """|grad phi| by central differences, of the shape of `phi`."""
     dx, dy = central_difference(phi, X), central_difference(phi, Y)
-    return ops.sqrt(dx * dx + dy * dy + smoothing)
+    return _root(dx * dx + dy * dy)
 
 
-def upwind_norm(phi, speed, smoothing=1e-12):
+def upwind_norm(phi, speed):
     """|grad phi| by Godunov's upwind scheme for phi_t + speed |grad phi| = 0.
 
     Differences are taken from the side the front comes from, so an expanding front neither
@@ -82,12 +82,17 @@ def upwind_norm(phi, speed, smoothing=1e-12):
     Args:
         phi: `[..., H, W]`.
         speed: `[..., H, W]`, only its sign matters.
-        smoothing: added under the root.
     """
     sign = ops.where(speed > 0, 1.0, -1.0)
-    total = smoothing
+    total = 0.0
     for axis in (X, Y):
         backward, forward = one_sided_differences(phi, axis)
         upwind = ops.relu(ops.maximum(sign * backward, -sign * forward))
         total = total + upwind * upwind
-    return ops.sqrt(total)
+    return _root(total)
+
+
+def _root(squared):
+    """The square root, with a derivative at 0; exactly 0 there, so that what is flat stays."""
+    smoothing = 2.0**-20
+    return ops.sqrt(squared + smoothing**2) - smoothing

@@ -65,8 +65,9 @@ def curvature(phi, mean="all"):
 
     Args:
         phi: `[B, N, H, W]`.
-        mean: "all" divides the sum over phases by N (the paper); "active" by the number of
-            phases whose band covers the face, so the smoothing does not fade as N grows.
+        mean: "all" divides the sum over phases by N (the paper), a number by that number, for
+            the N of which only some phases are given; "active" by the number of phases whose
+            band covers the face, so the smoothing does not fade as N grows.
 
     Returns:
         `[B, N, H, W]`, 1 / pixels; 1/r on a circle of radius r when N = 1.
@@ -88,6 +89,8 @@ def _tensor_flux(across, along, mean):
     """The component across the face of T n_i: sum_j (n_j . n_i) n_j,across / number of phases."""
     if mean == "all":
         count = float(across.shape[1])
+    elif mean != "active":
+        count = float(mean)
     else:
         active = ops.cast(across * across + along * along > 0.5, across.dtype)
         count = ops.maximum(ops.sum(active, axis=1, keepdims=True), 1.0)

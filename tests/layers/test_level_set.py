@@ -63,6 +63,53 @@ def test_degenerate_scores_have_finite_values_and_gradients(logits):
     assert np.isfinite(tape.gradient(evolved, logits)).all()
 
 
+@pytest.mark.parametrize("mean", ["all", "active"])
+@pytest.mark.parametrize("max_phases", [4, 7])
+def test_as_many_phases_as_the_image_holds_give_the_full_evolution(mean, max_phases, rng):
+    # Nine classes, of which the scores of an image show up to four, not the same in each.
+    logits = np.full((2, 24, 30, 9), -4, np.float32)
+    logits[0][..., [8, 0, 3, 5]] = logits_of(rng)[0]
+    logits[1][..., [1, 2, 7, 4]] = logits_of(rng)[1]
+    logits = tf.constant(logits + 0.1 * rng.normal(size=logits.shape).astype(np.float32))
+    likelihood = tf.constant(rng.normal(size=logits.shape).astype(np.float32))
+    seed = rng.normal(size=logits.shape).astype(np.float32)
+    results, gradients = [], []
+    for count in (None, max_phases):
+        layer = MultiphaseLevelSet(curvature_mean=mean, max_phases=count, num_steps=6)
+        with tf.GradientTape() as tape:
+            tape.watch([logits, likelihood])
+            results.append(layer(logits, likelihood))
+            total = tf.reduce_sum(seed * results[-1])
+        gradients.append(tape.gradient(total, [logits, likelihood]))
+    np.testing.assert_allclose(results[1], results[0], atol=1e-5)
+    for few, full in zip(*gradients[::-1], strict=True):
+        np.testing.assert_allclose(few, full, atol=1e-4)
+
+
+def test_further_phases_stand_still_and_lose_no_pixel_to_nobody(rng):
+    logits = logits_of(rng)
+    labels = np.argmax(logits, -1)
+    layer = MultiphaseLevelSet(max_phases=2, num_steps=0)
+    assert (np.argmax(layer(logits), -1) == labels).all()
+    layer = MultiphaseLevelSet(max_phases=2, num_steps=3)
+    evolved = np.argmax(layer(logits, tf.constant(rng.normal(size=logits.shape), tf.float32)), -1)
+    for image, moved in zip(labels, evolved, strict=True):
+        largest = np.argsort(-np.bincount(image.ravel(), minlength=4), kind="stable")[:2]
+        came = moved[moved != image]
+        assert len(came) > 0
+        still = (~np.isin(image, largest)) & np.isin(moved, largest, invert=True)
+        assert (image[still] == moved[still]).all()
+
+
+def test_max_phases_of_a_graph_with_unknown_sizes(rng):
+    logits = logits_of(rng)
+    layer = MultiphaseLevelSet(max_phases=3)
+    signature = [tf.TensorSpec([None, None, None, 4])]
+    for jit_compile in (False, True):
+        function = tf.function(layer, input_signature=signature, jit_compile=jit_compile)
+        np.testing.assert_allclose(function(logits), layer(logits), atol=1e-5)
+
+
 def test_it_computes_in_float32_under_mixed_precision(rng):
     layer = MultiphaseLevelSet(dtype="mixed_float16")
     assert layer(tf.cast(logits_of(rng), tf.float16)).dtype == tf.float32
@@ -81,7 +128,14 @@ def test_symbolic_shape():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("band", 0), ("dt", -0.1), ("temperature", 0), ("num_steps", -1), ("curvature_mean", "some")],
+    [
+        ("band", 0),
+        ("dt", -0.1),
+        ("temperature", 0),
+        ("num_steps", -1),
+        ("max_phases", 0),
+        ("curvature_mean", "some"),
+    ],
 )
 def test_arguments_are_checked(argument, value):
     with pytest.raises(UserError, match=argument):

@@ -1,0 +1,69 @@
+"""The phases that an image holds: N may be 150, an image rarely shows more than 20.
+
+`largest_phases` picks M of the N classes of each image. The level sets of those evolve, the
+pixels of all others form one more region, the rest, which stands still.
+"""
+
+from keras import ops
+
+
+def largest_phases(labels, num_classes, count):
+    """The `count` classes that cover most pixels of each image, by falling area.
+
+    Args:
+        labels: int32 `[B, H, W]` in `[0, num_classes)`.
+        num_classes: N.
+        count: M, at most N. Classes without a pixel fill up.
+
+    Returns:
+        int32 `[B, M]`.
+    """
+    batch = ops.shape(labels)[0]
+    image = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1))
+    pairs = ops.reshape(labels + num_classes * image, (-1,))
+    area = ops.segment_sum(ops.ones_like(pairs), pairs, num_segments=batch * num_classes)
+    return ops.cast(ops.top_k(ops.reshape(area, (batch, num_classes)), count)[1], "int32")
+
+
+def positions(phases, num_classes):
+    """Where each class stands in `phases`, M if it does not: int32 `[B, N]`."""
+    found = ops.equal(phases[:, None, :], ops.arange(num_classes, dtype="int32")[:, None])
+    count = phases.shape[1]
+    return count - ops.max(ops.cast(found, "int32") * (count - ops.arange(count)), axis=-1)
+
+
+def renumber(labels, position):
+    """Labels `[B, H, W]` as positions in `phases`; M on pixels of the rest."""
+    batch, height, width = ops.shape(labels)
+    flat = ops.reshape(labels, (batch, -1))
+    return ops.reshape(ops.take_along_axis(position, flat, axis=1), (batch, height, width))
+
+
+def select(planes, indices):
+    """Planes `[B, N, H, W]` of an image at its indices `[B, M]`: `[B, M, H, W]`."""
+    batch, count, height, width = ops.shape(planes)
+    image = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1))
+    flat = ops.reshape(planes, (-1, height, width))
+    chosen = ops.take(flat, ops.reshape(indices + count * image, (-1,)), axis=0)
+    return ops.reshape(chosen, (batch, -1, height, width))
+
+
+def restore(phi, rest, labels, position, outside):
+    """Level sets of all N classes from those of M and of the rest.
+
+    Args:
+        phi: `[B, M, H, W]`.
+        rest: `[B, 1, H, W]`, the level set of the region of all other classes.
+        labels: int32 `[B, H, W]`, to divide the rest among its classes.
+        position: int32 `[B, N]`, see `positions`.
+        outside: value of a class where it has no pixel.
+
+    Returns:
+        `[B, N, H, W]`.
+    """
+    chosen = select(ops.concatenate([phi, ops.full_like(rest, outside)], axis=1), position)
+    count, num_classes = phi.shape[1], position.shape[1]
+    classes = ops.reshape(ops.arange(num_classes, dtype="int32"), (-1, 1, 1))
+    in_rest = ops.reshape(ops.equal(position, count), (-1, num_classes, 1, 1))
+    in_rest = ops.logical_and(in_rest, ops.equal(labels[:, None], classes))
+    return ops.where(in_rest, rest, chosen)
