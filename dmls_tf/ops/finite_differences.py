@@ -83,7 +83,7 @@ def upwind_norm(phi, speed):
         phi: `[..., H, W]`.
         speed: `[..., H, W]`, only its sign matters.
     """
-    sign = ops.where(speed > 0, 1.0, -1.0)
+    sign = ops.cast(ops.where(speed > 0, 1.0, -1.0), phi.dtype)
     total = 0.0
     for axis in (X, Y):
         backward, forward = one_sided_differences(phi, axis)
