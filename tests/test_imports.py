@@ -16,6 +16,7 @@ ALLOWED = {
     "errors": set(),
     "command_line": set(),
     "drawing": set(),
+    "animation": {"ops", "drawing"},
     "ops": set(),
     "layers": {"ops"},
     "models": {"ops", "layers"},
