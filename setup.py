@@ -28,6 +28,7 @@ setup(
         "test": ["pytest", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
         "serving": ["tensorflow-serving-api"],
         "viz": ["tensorboard", "matplotlib"],
+        "bench": ["scipy", "jax", "opencv-python-headless", "edt"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
 )

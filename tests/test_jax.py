@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dmls_tf.config import ModelConfig
+from dmls_tf.layers import MultiphaseLevelSet
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.models import build_dmls
 from dmls_tf.ops import (
@@ -30,6 +31,7 @@ import sys
 sys.modules["tensorflow"] = None  # importing it fails
 import jax, numpy as np
 from dmls_tf.config import ModelConfig
+from dmls_tf.layers import MultiphaseLevelSet
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.models import build_dmls
 from dmls_tf.ops import *
@@ -47,6 +49,7 @@ np.savez(
     near=jax.jit(lambda m: euclidean_distance_transform(m, 4))(given["mask"]),
     far=jax.jit(lambda m: euclidean_distance_transform(m, 90, (1, 0.5)))(given["mask"]),
     signed=jax.jit(lambda labels: signed_distance(labels, 4, 8))(given["labels"]),
+    few_phases=jax.jit(MultiphaseLevelSet(max_phases=2))(given["logits"]),
     general=jax.jit(generalized_distance_transform)(given["logits"]),
     general_gradient=jax.grad(
         lambda f: (given["logits"] * generalized_distance_transform(f)).sum()
@@ -92,6 +95,7 @@ def both(tmp_path_factory):
     here |= {
         "far": euclidean_distance_transform(given["mask"], 90, (1, 0.5)).numpy(),
         "signed": signed_distance(given["labels"], 4, 8).numpy(),
+        "few_phases": MultiphaseLevelSet(max_phases=2)(logits).numpy(),
         "general": general.numpy(),
         "general_gradient": general_tape.gradient(general_total, logits).numpy(),
         "exact": euclidean_distance_transform(given["mask"]).numpy(),
@@ -113,7 +117,16 @@ def both(tmp_path_factory):
     return here, dict(np.load(directory / "found.npz"))
 
 
-FUNCTIONS = ["exact", "near", "far", "signed", "general", "general_gradient", "gradient"]
+FUNCTIONS = [
+    "few_phases",
+    "exact",
+    "near",
+    "far",
+    "signed",
+    "general",
+    "general_gradient",
+    "gradient",
+]
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, "weighted", "boundary"])

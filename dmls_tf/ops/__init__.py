@@ -6,6 +6,7 @@ from dmls_tf.ops.distance_transform import (
     signed_distance,
 )
 from dmls_tf.ops.level_set import assign, curvature, evolve, region_force
+from dmls_tf.ops.region_statistics import gaussian_log_likelihood
 from dmls_tf.ops.resize import resize_bilinear
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "curvature",
     "euclidean_distance_transform",
     "evolve",
+    "gaussian_log_likelihood",
     "generalized_distance_transform",
     "region_force",
     "resize_bilinear",

@@ -8,6 +8,7 @@ set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
 """
 
 import math
+import numbers
 
 from keras import ops
 
@@ -190,7 +191,7 @@ def _spacing(sampling):
     """The spacing along H and along W."""
     if sampling is None:
         return 1, 1
-    pair = (sampling, sampling) if isinstance(sampling, (int, float)) else tuple(sampling)
+    pair = (sampling, sampling) if isinstance(sampling, numbers.Real) else tuple(sampling)
     if len(pair) != 2 or not all(along > 0 for along in pair):
         raise UserError(f"sampling must be a positive number or a pair of them, got {sampling}")
     return pair
