@@ -74,7 +74,7 @@ def generalized_distance_transform(cost, sampling=None):
         sampling: as in `euclidean_distance_transform`.
 
     Returns:
-        `[B, H, W, C]`, float of the type of `cost`.
+        `[B, H, W, C]`, float64 for a float64 cost, else float32.
 
     Raises:
         UserError: a cost that has not four axes or is not float; see also `sampling` there.
@@ -83,6 +83,8 @@ def generalized_distance_transform(cost, sampling=None):
     _check_axes("cost", cost)
     if "float" not in str(cost.dtype):
         raise UserError(f"cost must be float, got {cost.dtype}")
+    if cost.dtype != "float64":
+        cost = ops.cast(cost, "float32")
     along_y, along_x = _spacing(sampling)
     columns = ops.swapaxes(_at_minimiser(cost, along_y), 1, 2)
     return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)

@@ -29,6 +29,7 @@ def positions(phases, num_classes):
     """Where each class stands in `phases`, M if it does not: int32 `[B, N]`."""
     found = ops.equal(phases[:, None, :], ops.arange(num_classes, dtype="int32")[:, None])
     count = phases.shape[1]
+    # Found at m: count - m is above zero, and the only such value of the row.
     return count - ops.max(ops.cast(found, "int32") * (count - ops.arange(count)), axis=-1)
 
 

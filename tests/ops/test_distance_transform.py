@@ -187,6 +187,14 @@ def test_generalized_transform_of_a_mask_is_the_squared_distance(rng):
     np.testing.assert_allclose(np.sqrt(found), scipy_transform(mask), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_generalized_transform_computes_at_least_in_float32(dtype):
+    cost = ops.cast(np.where(np.arange(500) == 0, 0, np.inf).reshape(1, 1, 500, 1), dtype)
+    found = generalized_distance_transform(cost)
+    assert found.dtype == ("float64" if dtype == "float64" else "float32")
+    assert ops.convert_to_numpy(found).ravel().tolist() == (np.arange(500) ** 2).tolist()
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_generalized_transform_has_the_gradient_of_its_minimiser(jit_compile, rng):
     cost = tf.constant(5 * rng.normal(size=(1, 7, 9, 2)))
