@@ -22,11 +22,11 @@ def trim(array, axis, first, last):
     return ops.slice(array, start, size)
 
 
-def _with_border_faces(flux, axis):
-    """Adds the faces on the image border, through which nothing flows."""
-    widths = [[0, 0] for _ in flux.shape]
-    widths[axis] = [1, 1]
-    return ops.pad(flux, widths)
+def pad(array, axis, first, last, value=0):
+    """The array with `first` and `last` elements more along an axis, all of one value."""
+    widths = [[0, 0] for _ in array.shape]
+    widths[axis] = [first, last]
+    return ops.pad(array, widths, constant_values=value)
 
 
 def forward_difference(phi, axis):
@@ -37,7 +37,7 @@ def forward_difference(phi, axis):
 def one_sided_differences(phi, axis):
     """Returns (phi[x] - phi[x-1], phi[x+1] - phi[x]), both of the shape of `phi`."""
     # Replicating the border makes the difference across it zero.
-    faces = _with_border_faces(forward_difference(phi, axis), axis)
+    faces = pad(forward_difference(phi, axis), axis, 1, 1)
     return trim(faces, axis, 0, 1), trim(faces, axis, 1, 0)
 
 
@@ -62,8 +62,8 @@ def divergence(flux_x, flux_y):
     Returns:
         `[..., H, W]`.
     """
-    out_x = forward_difference(_with_border_faces(flux_x, X), X)
-    out_y = forward_difference(_with_border_faces(flux_y, Y), Y)
+    out_x = forward_difference(pad(flux_x, X, 1, 1), X)
+    out_y = forward_difference(pad(flux_y, Y, 1, 1), Y)
     return out_x + out_y
 
 

@@ -18,7 +18,7 @@ import math
 
 from keras import ops
 
-from dmls_tf.ops.finite_differences import trim
+from dmls_tf.ops.finite_differences import pad, trim
 
 CHUNK = 32  # shifts in one turn of the loop
 FAR = 1e38  # a cost that no minimum is attained at, without the pitfalls of infinity
@@ -27,7 +27,7 @@ LANES = 64  # lines in one block: its arrays stay in a processor's cache
 
 def near_steps(steps, axis, limit):
     """Steps along an axis to the nearest zero of `steps`, which is `limit` elsewhere."""
-    padded = _pad(steps, axis, limit - 1, limit)
+    padded = pad(steps, axis, limit - 1, limit - 1, limit)
     reach, step = limit - 1, 1
     while reach > 0:  # 1, 2, 4, ...: every distance below `limit` is a sum of some of them
         step = min(step, reach)
@@ -39,7 +39,7 @@ def near_steps(steps, axis, limit):
 
 def near_envelope(cost, axis, reach, far, spacing=1):
     """min over |k| <= reach of cost[x + k] + (spacing k)^2; beyond the border the cost is `far`."""
-    padded = _pad(cost, axis, reach, far)
+    padded = pad(cost, axis, reach, reach, far)
     envelope = cost
     for k in range(1, reach + 1):
         left = trim(padded, axis, reach - k, reach + k)
@@ -52,12 +52,6 @@ def near_envelope(cost, axis, reach, far, spacing=1):
 def integer_for(limit):
     """The integer type that holds a sum of two squares up to limit^2 each."""
     return "int16" if 2 * limit**2 < 2**15 else "int32"
-
-
-def _pad(array, axis, width, value):
-    widths = [[0, 0] for _ in array.shape]
-    widths[axis] = [width, width]
-    return ops.pad(array, widths, constant_values=value)
 
 
 def steps_along_first_axis(target):
@@ -115,8 +109,7 @@ def _over_blocks(function, cost):
     count = -(-width // LANES)
     lanes = -(-width // count)
     missing = count * lanes - width
-    cost = ops.pad(cost, [[0, 0], [0, 0], [0, missing], [0, 0]])
-    blocks = ops.reshape(cost, (batch, length, count, lanes, channels))
+    blocks = ops.reshape(pad(cost, 2, 0, missing), (batch, length, count, lanes, channels))
     blocks = ops.transpose(blocks, (0, 4, 2, 1, 3))
     blocks = ops.map(function, ops.reshape(blocks, (-1, length, lanes)))
     blocks = ops.reshape(blocks, (batch, channels, count, length, lanes))
@@ -127,9 +120,6 @@ def _over_blocks(function, cost):
 def _envelope(cost, best, improve, spacing, beyond):
     """Shows `improve` the pairs cost[x - k], cost[x + k] of `[L, M]`, for rising k."""
     length, lowest = ops.shape(cost)[0], ops.min(cost, axis=0)
-
-    def shifted(array, before, after):
-        return ops.pad(array, [[before, after], [0, 0]], constant_values=beyond)
 
     def may_improve(shift, best, left, right):
         highest = ops.max(best[0], axis=0)  # a line without a finite cost has nothing to gain
@@ -146,11 +136,11 @@ def _envelope(cost, best, improve, spacing, beyond):
                 trim(right, 0, c, rest),
                 ops.cast(shift + c, cost.dtype),
             )
-        left = shifted(trim(left, 0, 0, CHUNK), CHUNK, 0)
-        right = shifted(trim(right, 0, CHUNK, 0), 0, CHUNK)
+        left = pad(trim(left, 0, 0, CHUNK), 0, CHUNK, 0, beyond)
+        right = pad(trim(right, 0, CHUNK, 0), 0, 0, CHUNK, beyond)
         return shift + CHUNK, best, left, right
 
-    left = trim(shifted(cost, CHUNK, 0), 0, 0, 1)
-    right = trim(shifted(cost, 0, CHUNK), 0, 1, 0)
+    left = trim(pad(cost, 0, CHUNK, 0, beyond), 0, 0, 1)
+    right = trim(pad(cost, 0, 0, CHUNK, beyond), 0, 1, 0)
     start = (ops.convert_to_tensor(1, dtype="int32"), best, left, right)
     return ops.while_loop(may_improve, turn, start)[1]
