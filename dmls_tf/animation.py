@@ -22,7 +22,7 @@ def read_label(path):
             if file.mode not in ("L", "P"):
                 raise UserError(f"{path}: mode {file.mode}, but a label map is an 8-bit PNG of ids")
             return np.asarray(file)
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # Pillow's error for a broken PNG
         raise UserError(f"{path}: not a readable label map (a PNG of class ids)") from error
 
 
@@ -83,11 +83,12 @@ def save_evolution(image, labels, palette, path, milliseconds=120):
         image: uint8 `[H, W, 3]`.
         labels: label maps, integers `[H, W]`.
         palette: an RGB colour a class id.
-        path: `*.gif` or `*.png`.
+        path: `*.gif` or `*.png`; its directory is made if need be.
         milliseconds: a frame of the GIF.
     """
     frames = [overlay(image, label, palette, opacity=0.35) for label in labels]
     path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".gif":
         first, *others = [Image.fromarray(frame) for frame in frames]
         first.save(path, save_all=True, append_images=others, duration=milliseconds, loop=0)

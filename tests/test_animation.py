@@ -63,6 +63,12 @@ def test_user_errors(tmp_path):
     Image.fromarray(image).save(tmp_path / "rgb.png")
     with pytest.raises(UserError, match="mode RGB, but a label map is an 8-bit PNG"):
         read_label(tmp_path / "rgb.png")
+    noise = np.random.default_rng(0).integers(0, 255, (600, 600), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "broken.png")
+    before, after = (tmp_path / "broken.png").read_bytes().rsplit(b"IDAT", 1)
+    (tmp_path / "broken.png").write_bytes(before + b"\xff\xff\xff\xff" + after)
+    with pytest.raises(UserError, match="broken.png: not a readable label map"):
+        read_label(tmp_path / "broken.png")
     with pytest.raises(UserError, match="missing.png: not a readable label map"):
         read_label(tmp_path / "missing.png")
 
@@ -73,7 +79,7 @@ def test_the_command(tmp_path, run_command):
     Image.fromarray(image).save(tmp_path / "photo.png")
     Image.fromarray(label).save(tmp_path / "label.png")
     given = [f"--image={tmp_path}/photo.png", f"--label={tmp_path}/label.png"]
-    output = tmp_path / "evolution.gif"
+    output = tmp_path / "new" / "evolution.gif"
     printed = succeeded(run_command("scripts/evolve.py", *given, f"--output={output}"))
     assert "21 frames" in printed
     assert output.exists()
