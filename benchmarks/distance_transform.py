@@ -1,6 +1,6 @@
 """Times the distance transforms against SciPy, OpenCV, `edt` and tensorflow-addons.
 
-.venv/bin/python -m pip install opencv-python-headless edt
+.venv/bin/python -m pip install -e ".[bench]"
 .venv/bin/python -m benchmarks.distance_transform
 
 The masks are those of a partition: "not class i" for each of N smooth regions. All run in turn, in
@@ -26,9 +26,8 @@ def partition(size, num_classes):
     from scipy import ndimage
 
     noise = np.random.default_rng(0).normal(size=(num_classes, size, size))
-    return (
-        ndimage.gaussian_filter(noise, (0, size / 16, size / 16)).argmax(0).astype(np.int32)[None]
-    )
+    smooth = ndimage.gaussian_filter(noise, (0, size / 16, size / 16))
+    return smooth.argmax(0).astype(np.int32)[None]
 
 
 def ours(labels, num_classes):

@@ -36,15 +36,13 @@ def step(phi, force):
 
 
 def step_of_largest(labels, phi, force, count=24):
-    """A step of the `count` largest phases, and where each class stands among them."""
+    """A step of the `count` largest phases, chosen among all and not put back."""
     from dmls_tf.ops import evolve
-    from dmls_tf.ops.phases import largest_phases, positions, select
+    from dmls_tf.ops.phases import largest_phases, select
 
     num_classes = phi.shape[1]
     phases = largest_phases(labels, num_classes, count)
-    position = positions(phases, num_classes)
-    moved = evolve(select(phi, phases), select(force, phases), 1, 0.4, curvature_mean=num_classes)
-    return moved, position
+    return evolve(select(phi, phases), select(force, phases), 1, 0.4, curvature_mean=num_classes)
 
 
 def times():

@@ -20,12 +20,15 @@ def photograph(name):
     return getattr(data, name)()[::2, ::2]
 
 
+def in_rgb(photo):
+    return np.repeat(photo[..., None], 3, axis=-1)
+
+
 def ours(photo):
     """Two regions after 100 turns of 5 steps from a checkerboard: bool `[H, W]`."""
     y, x = np.indices(photo.shape)
     checkerboard = (np.sin(np.pi / 5 * x) * np.sin(np.pi / 5 * y) > 0).astype(np.uint8)
-    image = np.repeat(photo[..., None], 3, axis=-1)
-    *_, last = evolve_labels(image, checkerboard, num_frames=100)
+    *_, last = evolve_labels(in_rgb(photo), checkerboard, num_frames=100)
     return last > 0
 
 
@@ -48,7 +51,7 @@ def main():
         photo = photograph(name)
         found, expected = ours(photo), theirs(photo)
         print(f"{name}: IoU {iou(found, expected):.3f}")
-        image = np.repeat(photo[..., None], 3, axis=-1)
+        image = in_rgb(photo)
         flipped = (found & expected).sum() < (~found & expected).sum()
         regions = [(found ^ flipped).astype(int), expected.astype(int)]
         pictures = [overlay(image, region, PALETTE) for region in regions]

@@ -5,12 +5,7 @@ from keras import ops
 
 from dmls_tf.ops.distance_transform import signed_distance_phases_first
 from dmls_tf.ops.level_set import assign, curvature, evolve, region_force
-
-
-def circle(size, radius):
-    y, x = np.mgrid[:size, :size]
-    center = (size - 1) / 2
-    return (np.hypot(x - center, y - center) - radius).astype(np.float32)[None, None]
+from tests.ops.fields import circle, smooth_labels
 
 
 def radius_of(phi):
@@ -84,11 +79,6 @@ def test_neither_term_moves_a_straight_interface_without_force():
     moved = ops.convert_to_numpy(evolve(x, np.zeros_like(x), num_steps=5, dt=0.4))
     inner = slice(4, -4)  # Neumann borders flatten phi beside them
     np.testing.assert_allclose(moved[..., inner], x[..., inner], atol=1e-3)
-
-
-def smooth_labels(rng, phases, size):
-    coarse = rng.normal(size=(1, 6, 6, phases))
-    return np.argmax(tf.image.resize(coarse, (size, size)), axis=-1)
 
 
 def test_permuted_phases_give_permuted_results(rng):

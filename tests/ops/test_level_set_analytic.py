@@ -9,11 +9,7 @@ from skimage import measure
 from dmls_tf.ops import level_set
 from dmls_tf.ops.distance_transform import signed_distance_phases_first
 from dmls_tf.ops.level_set import assign, curvature, evolve
-
-
-def circle(size, radius):
-    y, x = np.mgrid[:size, :size] - (size - 1) / 2
-    return (np.hypot(x, y) - radius).astype(np.float32)[None, None]
+from tests.ops.fields import circle, smooth_labels
 
 
 def radii_of(phi):
@@ -106,13 +102,8 @@ def test_a_symmetric_junction_stays_where_it_is():
     assert kept > 0.97
 
 
-def noisy_partition(rng, size=48, phases=5):
-    coarse = rng.normal(size=(1, 12, 12, phases))
-    return np.argmax(tf.image.resize(coarse, (size, size)), axis=-1)
-
-
 def test_two_hundred_default_steps_are_stable(rng):
-    labels = noisy_partition(rng)
+    labels = smooth_labels(rng, 5, 48, cells=12)
     phi = signed_distance_phases_first(labels, 6, 8)
     force = rng.uniform(-1, 1, phi.shape).astype(np.float32)
     phi = evolved(phi, force, 200, 0.4).numpy()
@@ -126,7 +117,7 @@ def test_two_hundred_default_steps_are_stable(rng):
 
 
 def test_a_partition_stays_a_partition(rng):
-    labels = noisy_partition(rng)
+    labels = smooth_labels(rng, 5, 48, cells=12)
     phi = signed_distance_phases_first(labels, 5, 8)
     force = rng.uniform(-1, 1, phi.shape).astype(np.float32)
     found = ops.convert_to_numpy(assign(evolved(phi, force, 20, 0.4)))
