@@ -1,18 +1,18 @@
 """Converts ADE20K, the scene-parsing benchmark with 150 classes (ADEChallengeData2016).
 
-    python data_prep/ade20k_to_tfrecord.py \
+    python data_prep/ade20k_to_tfrecord.py \\
         --data_dir=ADEChallengeData2016 --output_dir=records/ade20k
 
 Expects `images/{training,validation}/*.jpg`, `annotations/{training,validation}/*.png` and
 `objectInfo150.txt`. Label 0 ("other") becomes ignored, 1..150 the classes 0..149.
 """
 
-import functools
 import pathlib
 
 from absl import flags
 
 from data_prep import flag_sets
+from data_prep.pairing import JPEG_OR_PNG, pair_files
 from dmls_tf import command_line
 from dmls_tf.datasets import ade20k
 from dmls_tf.errors import UserError
@@ -20,25 +20,17 @@ from dmls_tf.errors import UserError
 NUM_CLASSES = 150
 
 FLAGS = flags.FLAGS
-flag_sets.define(default_splits=["training", "validation"], from_files=True)
 
 
 def main():
-    from data_prep import shards
-
     root = pathlib.Path(FLAGS.data_dir)
     _check_archive(root)
-    spec = ade20k(read_class_names(root / "objectInfo150.txt"))
-    splits = {
-        split: [
-            functools.partial(shards.load_sample, image, label, spec)
-            for image, label in shards.pair_files(
-                root / "images" / split, root / "annotations" / split
-            )
-        ]
-        for split in FLAGS.splits
-    }
-    flag_sets.write(spec, splits)
+    flag_sets.convert(ade20k(read_class_names(root / "objectInfo150.txt")), find_files)
+
+
+def find_files(root, split):
+    images, labels = root / "images" / split, root / "annotations" / split
+    return pair_files((images, *JPEG_OR_PNG), (labels, ".png"))
 
 
 def read_class_names(path):
@@ -49,7 +41,11 @@ def read_class_names(path):
     """
     if not path.is_file():
         raise UserError(f"{path}: not found; --data_dir must be the unpacked ADEChallengeData2016")
-    rows = [line.split("\t") for line in path.read_text().splitlines()[1:] if line.strip()]
+    rows = [
+        line.split("\t")
+        for line in path.read_text(errors="replace").splitlines()[1:]
+        if line.strip()
+    ]
     if [row[0].strip() for row in rows] != [str(i) for i in range(1, NUM_CLASSES + 1)]:
         raise UserError(f"{path}: does not list the classes 1..{NUM_CLASSES}, one a line")
     return [row[-1].strip() for row in rows]
@@ -67,4 +63,5 @@ def _check_archive(root):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    flag_sets.define(default_splits=["training", "validation"])
+    command_line.run(main, tensorflow=False)

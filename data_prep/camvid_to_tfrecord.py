@@ -5,32 +5,20 @@
 Expects `{train,val,test}/*.png|jpg` with labels of the same stem in `{train,val,test}annot/`.
 """
 
-import functools
-import pathlib
-
-from absl import flags
-
 from data_prep import flag_sets
+from data_prep.pairing import JPEG_OR_PNG, pair_files
 from dmls_tf import command_line
 from dmls_tf.datasets import CAMVID
 
-FLAGS = flags.FLAGS
-flag_sets.define(default_splits=["train", "val", "test"], from_files=True)
-
 
 def main():
-    from data_prep import shards
+    flag_sets.convert(CAMVID, find_files)
 
-    root = pathlib.Path(FLAGS.data_dir)
-    splits = {
-        split: [
-            functools.partial(shards.load_sample, image, label, CAMVID)
-            for image, label in shards.pair_files(root / split, root / f"{split}annot")
-        ]
-        for split in FLAGS.splits
-    }
-    flag_sets.write(CAMVID, splits)
+
+def find_files(root, split):
+    return pair_files((root / split, *JPEG_OR_PNG), (root / f"{split}annot", ".png"))
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    flag_sets.define(default_splits=["train", "val", "test"])
+    command_line.run(main, tensorflow=False)

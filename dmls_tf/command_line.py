@@ -6,24 +6,31 @@ No flag is defined or read here; only the scripts' mains do.
 import contextlib
 import os
 import sys
-import tempfile
 
 from absl import app, flags, logging
 
 from dmls_tf.errors import UserError
 
 
-def run(main):
-    """Runs a command: `main()` after the flags are parsed.
+def run(main, operands=(), tensorflow=True):
+    """Runs a command: `main(*operands)` after the flags are parsed.
 
     Exit codes: 0 done; 1 something the user can mend, told in one line; 2 wrong usage.
+
+    Args:
+        main: a function.
+        operands: names of the arguments that are no flags, all required.
+        tensorflow: whether this process uses TensorFlow.
     """
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(lambda _: _guarded(main), flags_parser=_parse)
+    app.run(
+        lambda argv: _guarded(main, argv[1:], tensorflow),
+        flags_parser=lambda argv: _parse(argv, operands),
+    )
 
 
-def _parse(argv):
+def _parse(argv, operands):
     app.define_help_flags()
     try:
         rest = flags.FLAGS(argv)
@@ -31,19 +38,23 @@ def _parse(argv):
         _fail(error, 2)
     except OSError as error:
         _fail(error, 1)
-    if len(rest) > 1:
-        _fail(f"unexpected argument {rest[1]!r}; flags look like --name=value", 2)
+    given = rest[1:]
+    if len(given) > len(operands):
+        _fail(f"unexpected argument {given[len(operands)]!r}; flags look like --name=value", 2)
+    if len(given) < len(operands):
+        _fail(f"missing argument {operands[len(given)]}", 2)
     return rest
 
 
-def _guarded(main):
+def _guarded(main, operands, tensorflow):
     try:
-        _start_tensorflow()
-        main()
+        if tensorflow:
+            _start_tensorflow()
+        main(*operands)
     except UserError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        _fail(f"interrupted {error}", 130)
 
 
 def _start_tensorflow():
@@ -51,17 +62,19 @@ def _start_tensorflow():
 
     They come before its logging can be configured, and would bury the one line that matters.
     """
-    with tempfile.TemporaryFile() as notices, _stderr_to(notices):
+    with quiet_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
 
 
 @contextlib.contextmanager
-def _stderr_to(file):
+def quiet_stderr():
+    """Drops what this process, C++ code included, writes to stderr meanwhile."""
     sys.stderr.flush()
     saved = os.dup(2)
-    os.dup2(file.fileno(), 2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:

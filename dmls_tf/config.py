@@ -83,21 +83,38 @@ class DataConfig:
     Attributes:
         image_size: (height, width) to which image and label are resized, None for their own.
         crop_size: (height, width) of random training crops, None for none.
+        scale_range: (lowest, highest) of the factor, drawn uniformly, by which a training image
+            is resized before it is cropped.
         flip: mirror half of the training images.
+        jitter: strength of random changes of brightness, contrast, saturation and hue, 0..1.
         batch_size: images in a global batch.
+        pad_last_batch: fill the last batch of a pass with images whose labels are ignored;
+            otherwise training leaves it out, and in evaluation it is smaller.
         shuffle_buffer: records among which the next one is drawn in training.
+        cache: keep all decoded training images in memory (4 bytes a pixel), in their own size.
     """
 
     image_size: tuple[int, int] | None = None
     crop_size: tuple[int, int] | None = None
+    scale_range: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
+    jitter: float = 0.0
     batch_size: int = 1
+    pad_last_batch: bool = False
     shuffle_buffer: int = 1000
+    cache: bool = False
 
     def __post_init__(self):
         _check_size("image_size", self.image_size)
         _check_size("crop_size", self.crop_size)
         _check_positive(self, "batch_size", "shuffle_buffer")
+        scales = self.scale_range
+        valid = len(scales) == 2 and 0 < scales[0] <= scales[1]
+        _check(valid, "scale_range", "two positive numbers, the lower first", scales)
+        _check(
+            self.crop_size or scales == (1.0, 1.0), "scale_range", "1,1 without crop_size", scales
+        )
+        _check(0 <= self.jitter <= 1, "jitter", "in 0..1", self.jitter)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,14 +1,8 @@
-"""What a data set's labels mean, and the `dataset.json` that travels with its records."""
+"""What the labels of each data set mean; no file is read here."""
 
 import dataclasses
-import json
-import pathlib
-
-from dmls_tf.errors import UserError
 
 IGNORE_LABEL = 255
-INFO_FILE = "dataset.json"
-FORMAT_VERSION = 1
 
 Color = tuple[int, int, int]
 
@@ -24,6 +18,8 @@ class DatasetSpec:
         raw_to_class: {value in the label files: class id or `IGNORE_LABEL`}; any other value is
             an error.
         split_sizes: {split: images in the official release}.
+        instance_divisor: the values of instance maps, integer-divided by it, are label values;
+            0 for a data set without instance maps.
     """
 
     name: str
@@ -31,6 +27,7 @@ class DatasetSpec:
     palette: tuple[Color, ...]
     raw_to_class: dict[int, int]
     split_sizes: dict[str, int]
+    instance_divisor: int = 0
 
     @property
     def num_classes(self):
@@ -97,102 +94,74 @@ def ade20k(class_names):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class SplitInfo:
-    """Counts over one split.
+CITYSCAPES = DatasetSpec(
+    name="cityscapes",
+    class_names=(
+        "road",
+        "sidewalk",
+        "building",
+        "wall",
+        "fence",
+        "pole",
+        "traffic light",
+        "traffic sign",
+        "vegetation",
+        "terrain",
+        "sky",
+        "person",
+        "rider",
+        "car",
+        "truck",
+        "bus",
+        "train",
+        "motorcycle",
+        "bicycle",
+    ),
+    palette=(
+        (128, 64, 128),
+        (244, 35, 232),
+        (70, 70, 70),
+        (102, 102, 156),
+        (190, 153, 153),
+        (153, 153, 153),
+        (250, 170, 30),
+        (220, 220, 0),
+        (107, 142, 35),
+        (152, 251, 152),
+        (70, 130, 180),
+        (220, 20, 60),
+        (255, 0, 0),
+        (0, 0, 142),
+        (0, 0, 70),
+        (0, 60, 100),
+        (0, 80, 100),
+        (0, 0, 230),
+        (119, 11, 32),
+    ),
+    # labelIds to trainIds; the ids that are not evaluated, and -1 as an 8-bit value, are ignored.
+    raw_to_class={
+        **dict.fromkeys([*range(34), 255], IGNORE_LABEL),
+        **{raw: i for i, raw in enumerate((7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33))},
+    },
+    split_sizes={"train": 2975, "val": 500, "test": 1525, "train_extra": 19998},
+    instance_divisor=1000,
+)
 
-    Attributes:
-        num_images: records.
-        shards: file names, relative to the records directory.
-        class_pixels: pixels of each class.
-        class_images: images that contain each class.
-        class_image_pixels: pixels, of any label, of the images that contain each class.
-        ignored_pixels: pixels of no class.
+
+def mapillary(labels):
+    """Mapillary Vistas, any version: a class for each label that is evaluated.
+
+    Args:
+        labels: `config["labels"]` of the archive's own configuration file, one dict a label value
+            with `name`, `color` and `evaluate`.
     """
-
-    num_images: int
-    shards: tuple[str, ...]
-    class_pixels: tuple[int, ...]
-    class_images: tuple[int, ...]
-    class_image_pixels: tuple[int, ...]
-    ignored_pixels: int
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetInfo:
-    """The content of `dataset.json`: classes, palette and the counts of each split."""
-
-    name: str
-    class_names: tuple[str, ...]
-    palette: tuple[Color, ...]
-    splits: dict[str, SplitInfo]
-
-    @property
-    def num_classes(self):
-        return len(self.class_names)
-
-    def split(self, name):
-        """The `SplitInfo` of a split.
-
-        Raises:
-            UserError: there is no such split.
-        """
-        if name not in self.splits:
-            raise UserError(
-                f"no split {name!r} in these records; there are {', '.join(self.splits)}"
-            )
-        return self.splits[name]
-
-    def class_weights(self, split, exponent=1.0):
-        """Median-frequency weights, (median(f) / f_c)^exponent (eq. 12).
-
-        f_c is the share of class c in the pixels of the images that contain it. A class that the
-        split lacks weighs 1.
-        """
-        info = self.split(split)
-        pairs = zip(info.class_pixels, info.class_image_pixels, strict=True)
-        frequencies = [pixels / total if total else 0.0 for pixels, total in pairs]
-        seen = sorted(f for f in frequencies if f)
-        if not seen:
-            raise UserError(f"the split {split!r} holds no labelled pixel")
-        median = 0.5 * (seen[(len(seen) - 1) // 2] + seen[len(seen) // 2])
-        return tuple((median / f) ** exponent if f else 1.0 for f in frequencies)
-
-    def save(self, directory):
-        content = {"format_version": FORMAT_VERSION, "ignore_label": IGNORE_LABEL}
-        content |= dataclasses.asdict(self)
-        path = pathlib.Path(directory) / INFO_FILE
-        path.write_text(json.dumps(content, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, directory):
-        """Reads `dataset.json` of a records directory.
-
-        Raises:
-            UserError: it is missing or not of this format.
-        """
-        path = pathlib.Path(directory) / INFO_FILE
-        if not path.is_file():
-            raise UserError(
-                f"{path}: not found; {directory} is no records directory, "
-                "make one with data_prep/*_to_tfrecord.py"
-            )
-        try:
-            content = json.loads(path.read_text())
-            if content["format_version"] != FORMAT_VERSION:
-                raise UserError(f"{path}: format {content['format_version']}, convert again")
-            return cls(
-                name=content["name"],
-                class_names=tuple(content["class_names"]),
-                palette=tuple(tuple(color) for color in content["palette"]),
-                splits={
-                    name: SplitInfo(**{k: _frozen(v) for k, v in split.items()})
-                    for name, split in content["splits"].items()
-                },
-            )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise UserError(f"{path}: damaged ({error}); convert again") from error
-
-
-def _frozen(value):
-    return tuple(value) if isinstance(value, list) else value
+    evaluated = [value for value, label in enumerate(labels) if label["evaluate"]]
+    ignored = dict.fromkeys(range(len(labels)), IGNORE_LABEL)
+    return DatasetSpec(
+        name="mapillary",
+        class_names=tuple(labels[value]["name"] for value in evaluated),
+        palette=tuple(tuple(labels[value]["color"]) for value in evaluated),
+        raw_to_class=ignored | {value: i for i, value in enumerate(evaluated)},
+        split_sizes={"training": 18000, "validation": 2000},
+        instance_divisor=256,
+    )

@@ -13,14 +13,14 @@ import sys
 from absl import flags
 
 from dmls_tf import command_line, config
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("records_dir", None, "Directory with dataset.json.", required=True)
 flags.DEFINE_string("work_dir", None, "Where the trained model goes.", required=True)
-flags.DEFINE_string("train_split", "train", "Split to learn from.")
+flags.DEFINE_string("train_split", "train", "Split to learn from; train+val for several.")
 flags.DEFINE_string("val_split", "val", "Split that chooses the best epoch.")
 flags.DEFINE_bool("overwrite", False, "Replace the model in WORK_DIR.")
 flags.DEFINE_integer("batch_per_replica", 1, "Images a replica and step.", 1)
@@ -47,8 +47,12 @@ flags.DEFINE_float("batch_norm_momentum", 0.99, "Of every batch normalisation.")
 
 flags.DEFINE_list("image_size", None, "height,width to which images are resized.")
 flags.DEFINE_list("crop_size", None, "height,width of random training crops.")
+flags.DEFINE_list("scale_range", ["1", "1"], "lowest,highest random scale before the crop.")
 flags.DEFINE_bool("flip", True, "Mirror half of the training images.")
+flags.DEFINE_float("jitter", 0.0, "Strength of random changes of the colours, 0 to 1.")
+flags.DEFINE_bool("pad_last_batch", False, "Fill an incomplete batch with ignored images.")
 flags.DEFINE_integer("shuffle_buffer", 1000, "Records to draw the next one from.")
+flags.DEFINE_bool("cache", False, "Keep all decoded training images in memory.")
 
 flags.DEFINE_integer("epochs", 40, "Passes over the training split.")
 flags.DEFINE_integer("steps_per_epoch", None, "Steps of an epoch; a whole pass by default.")
@@ -75,7 +79,7 @@ def main():
     strategy = make_strategy()
     batch_size = FLAGS.batch_per_replica * strategy.num_replicas_in_sync
     model_config = _from_flags(config.ModelConfig, num_classes=info.num_classes)
-    data_config = _from_flags(config.DataConfig, batch_size=batch_size, **_sizes())
+    data_config = _from_flags(config.DataConfig, batch_size=batch_size, **_pairs())
     train_config = _from_flags(config.TrainConfig)
     splits = (FLAGS.train_split, FLAGS.val_split)
     path = train(
@@ -91,16 +95,21 @@ def _from_flags(config_class, **fields):
     return config_class(**fields, **{name: FLAGS[name].value for name in names})
 
 
-def _sizes():
+def _pairs():
     """The flags that hold a pair of numbers."""
-    sizes = {}
-    for name in ("image_size", "crop_size"):
+    pairs = {}
+    kinds = {
+        "image_size": (int, "height,width"),
+        "crop_size": (int, "height,width"),
+        "scale_range": (float, "lowest,highest"),
+    }
+    for name, (kind, form) in kinds.items():
         value = FLAGS[name].value
         try:
-            sizes[name] = tuple(int(side) for side in value) if value else None
+            pairs[name] = tuple(map(kind, value)) if value else None
         except ValueError:
-            raise UserError(f"--{name} must be height,width, got {','.join(value)}") from None
-    return sizes
+            raise UserError(f"--{name} must be {form}, got {','.join(value)}") from None
+    return pairs
 
 
 def _resolved_flags():

@@ -1,5 +1,9 @@
 """What tests of commands ask of a finished process."""
 
+import re
+
+PROGRESS = re.compile(r"\[\d+:\d+[<,]")  # of a tqdm bar
+
 
 def succeeded(done):
     """The command's standard output, when it succeeded."""
@@ -10,7 +14,7 @@ def succeeded(done):
 def failed(done, *words, code=1):
     """The command stopped with one line of error that holds these words."""
     assert done.returncode == code, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line and "image/s]" not in line]
+    lines = [line for line in done.stderr.splitlines() if line and not PROGRESS.search(line)]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("error: ")
     for word in words:

@@ -1,120 +1,262 @@
-"""Records to batches: read, shuffle, parse, resize, augment, batch.
+"""Records to batches: read, shuffle, parse, augment, batch.
 
     shards -> records -> {image, label, filename} -> (image float32 [B,H,W,3], label int32 [B,H,W])
 
-The same seed gives the same batches in the same order, however many threads work on them: every
-record of a pass gets its own pair of seeds for the augmentation.
+The order is a function of the seed and the number of the pass, the augmentation of the seed and
+the position of a record in the stream of all passes. So the same seed gives the same batches,
+however many threads or workers share the work, and training can go on from any step.
 """
 
+import contextlib
 import pathlib
 
 import tensorflow as tf
 
-from dmls_tf.data import augment
+from dmls_tf.data.augment import augment, resize
 from dmls_tf.data.records import parse_record
-from dmls_tf.datasets import IGNORE_LABEL, DatasetInfo
+from dmls_tf.data.scan import scan_shard
+from dmls_tf.dataset_info import DatasetInfo
+from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.errors import UserError
 
+INTERLEAVED_SHARDS = 8
+ORDER, AUGMENTATION = range(2)  # uses of the seed
 
-def read_split(records_dir, split, seed=None):
-    """The parsed records of a split.
+
+def read_split(records_dir, split, instances=False):
+    """The parsed records of a split, in one order that is always the same.
 
     Args:
         records_dir: a directory with `dataset.json`.
-        split: its name.
-        seed: shuffles the shards anew in every pass; None keeps the order on disk.
+        split: its name, or several: "train+val".
+        instances: whether to decode instance maps.
 
     Returns:
         A `tf.data.Dataset` of `dmls_tf.data.records.parse_record` dicts.
 
     Raises:
-        UserError: no `dataset.json`, no such split, or a missing shard.
+        UserError: no `dataset.json`, no such split, a missing or truncated shard.
     """
-    return _serialized(records_dir, split, seed).map(
-        parse_record, num_parallel_calls=tf.data.AUTOTUNE
+    return _interleaved(_shard_paths(records_dir, split)).map(
+        lambda serialized: parse_record(serialized, instances), num_parallel_calls=tf.data.AUTOTUNE
     )
 
 
-def training_batches(records_dir, split, config, seed):
-    """Endless shuffled and augmented batches of one shape; incomplete batches are left out.
+def steps_per_pass(records_dir, split, config):
+    """Batches in a pass over a split; the last one is left out or padded if it is incomplete.
+
+    Raises:
+        UserError: see `read_split`; fewer images than a batch.
+    """
+    num_images = DatasetInfo.load(records_dir).split(split).num_images
+    if config.pad_last_batch:
+        return -(-num_images // config.batch_size)
+    if num_images < config.batch_size:
+        raise UserError(
+            f"batch_size {config.batch_size} exceeds the {num_images} images of {split}"
+        )
+    return num_images // config.batch_size
+
+
+def training_batches(records_dir, split, config, seed, start_step=0, worker=(0, 1)):
+    """Endless shuffled and augmented batches of one shape.
 
     Args:
         records_dir: a directory with `dataset.json`.
-        split: its name.
+        split: its name, or several: "train+val".
         config: a `DataConfig` with an `image_size` or a `crop_size`.
         seed: of the order and the augmentation.
+        start_step: number of the first batch; what comes before is not decoded.
+        worker: (index, count): this worker's share of every global batch.
 
     Returns:
         A `tf.data.Dataset` of (image float32 `[B, H, W, 3]`, label int32 `[B, H, W]`).
 
     Raises:
-        UserError: see `read_split`; no size given; fewer images than a batch.
+        UserError: see `read_split`; no size given; a batch that the images do not fill or the
+            workers cannot share.
     """
+    index, num_workers = worker
     if not (config.image_size or config.crop_size):
         raise UserError("training needs image_size or crop_size: images of a batch share one size")
+    share = _share(config.batch_size, num_workers)
     num_images = DatasetInfo.load(records_dir).split(split).num_images
-    if num_images < config.batch_size:
-        raise UserError(
-            f"batch_size {config.batch_size} exceeds the {num_images} images of {split}"
-        )
+    records_per_pass = steps_per_pass(records_dir, split, config) * config.batch_size
+    shuffled = _shuffled_passes(records_dir, split, config, seed)
+    first_pass, offset = divmod(start_step * config.batch_size, records_per_pass)
 
-    def augmented(serialized, seeds):
-        image, label = _image_and_label(parse_record(serialized), config)
-        if config.flip:
-            image, label = augment.random_flip(image, label, seeds[0])
-        if config.crop_size:
-            image, label = augment.random_crop(image, label, config.crop_size, seeds[1])
+    def one_pass(number):
+        records = shuffled(number)
+        if config.pad_last_batch:  # with images of the same pass, whose labels will be ignored
+            records = records.repeat()
+        return records.take(records_per_pass).enumerate(number * records_per_pass)
+
+    def example(position, record):
+        image, label = record if config.cache else _image_and_label(record)
+        image, label = augment(image, label, config, _seeds(seed, AUGMENTATION, position))
+        if config.pad_last_batch:
+            label = _ignored_if(position % records_per_pass >= num_images, label)
         return image, label
 
-    records = _serialized(records_dir, split, seed).shuffle(config.shuffle_buffer, seed)
-    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(4)
-    seeds = seeds.map(lambda values: tf.reshape(values, (2, 2)))
     return (
-        tf.data.Dataset.zip(records.repeat(), seeds)
-        .map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(config.batch_size, drop_remainder=True)
+        tf.data.Dataset.range(first_pass, tf.int64.max)
+        .flat_map(one_pass)
+        .skip(offset)
+        .shard(num_workers, index)
+        .map(example, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(share, drop_remainder=True)
+        .map(_as_model_input, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def evaluation_batches(records_dir, split, config):
-    """One pass over a split at `config.image_size`, in order; the last batch may be smaller.
+def evaluation_batches(records_dir, split, config, worker=(0, 1)):
+    """One pass over a split at `config.image_size`, in order.
 
-    Without an `image_size`, images keep their own size and a batch pads the smaller ones with
-    ignored pixels.
+    The last batch is smaller if it is incomplete, or with `config.pad_last_batch` filled up with
+    images whose labels are ignored. Without an `image_size`, images keep their own size and a
+    batch pads the smaller ones with ignored pixels.
+
+    Args:
+        records_dir, split, worker: see `training_batches`.
+        config: a `DataConfig`.
     """
+    index, num_workers = worker
     num_images = DatasetInfo.load(records_dir).split(split).num_images
-    num_batches = -(-num_images // config.batch_size)
-    padding = (tf.constant(0.0), tf.constant(IGNORE_LABEL, tf.int32))
+    share, total = _share(config.batch_size, num_workers), num_images
+    if config.pad_last_batch:
+        total = -(-num_images // config.batch_size) * config.batch_size
+    num_batches = -(-len(range(index, total, num_workers)) // share)
+
+    def example(position, record):
+        image, label = _image_and_label(record)
+        if config.image_size:
+            image, label = resize(image, label, config.image_size)
+        return image, _ignored_if(position >= num_images, label)
+
+    dataset = (
+        _interleaved(_shard_paths(records_dir, split))
+        .repeat()
+        .take(total)
+        .enumerate()
+        .shard(num_workers, index)
+        .map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    )
+    image_type = dataset.element_spec[0].dtype
+    padding = (tf.constant(0, image_type), tf.constant(IGNORE_LABEL, tf.uint8))
     return (
-        read_split(records_dir, split)
-        .map(lambda e: _image_and_label(e, config), num_parallel_calls=tf.data.AUTOTUNE)
-        .padded_batch(config.batch_size, padding_values=padding)
+        dataset.padded_batch(share, padding_values=padding)
+        .map(_as_model_input, num_parallel_calls=tf.data.AUTOTUNE)
         .apply(tf.data.experimental.assert_cardinality(num_batches))
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def _image_and_label(example, config):
-    """A parsed record as (float32 image, label), at `config.image_size` where there is one."""
-    image, label = tf.cast(example["image"], tf.float32), example["label"]
-    if config.image_size:
-        image, label = augment.resize(image, label, config.image_size)
-    return image, label
+def _share(batch_size, num_workers):
+    """Images of a global batch that each worker takes."""
+    if batch_size % num_workers:
+        raise UserError(f"batch_size {batch_size} is no multiple of {num_workers} workers")
+    return batch_size // num_workers
 
 
-def _serialized(records_dir, split, seed):
-    info = DatasetInfo.load(records_dir).split(split)
-    paths = [str(pathlib.Path(records_dir) / shard) for shard in info.shards]
-    for path in paths:
-        if not pathlib.Path(path).is_file():
+@contextlib.contextmanager
+def faults_named(records_dir, *splits):
+    """Turns what TensorFlow says of a damaged record, while it is read, into one clear line.
+
+    The shards are read again to find the record.
+
+    Raises:
+        UserError: the first damaged record of these splits, its shard and what is wrong with it.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        num_classes = DatasetInfo.load(records_dir).num_classes
+        for split in splits:
+            for path in _shard_paths(records_dir, split):
+                faults, _ = scan_shard(path, num_classes)
+                if faults:
+                    raise UserError(
+                        f"{faults[0]}; check all with data_prep/verify_records.py, convert again"
+                    ) from error
+        raise
+
+
+def _shard_paths(records_dir, split):
+    """The paths of the shards of a split, which exist and have the size they should have."""
+    paths = []
+    for shard in DatasetInfo.load(records_dir).split(split).shards:
+        path = pathlib.Path(records_dir) / shard.name
+        if not path.is_file():
             raise UserError(f"{path}: missing shard; convert the data set again")
-    files = tf.data.Dataset.from_tensor_slices(paths)
-    if seed is not None:
-        files = files.shuffle(len(paths), seed)
-    return files.interleave(
+        if path.stat().st_size != shard.num_bytes:
+            raise UserError(
+                f"{path}: {path.stat().st_size} bytes instead of {shard.num_bytes}, truncated or "
+                "replaced; data_prep/verify_records.py names the record"
+            )
+        paths.append(str(path))
+    return paths
+
+
+def _interleaved(paths):
+    """Serialised records, in turn from several shards."""
+    return tf.data.Dataset.from_tensor_slices(paths).interleave(
         tf.data.TFRecordDataset,
-        cycle_length=min(8, len(paths)),
+        cycle_length=INTERLEAVED_SHARDS,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _shuffled_passes(records_dir, split, config, seed):
+    """A function from the number of a pass to its records, in an order of its own.
+
+    They are serialised, or, with `config.cache`, decoded images and labels.
+    """
+    paths = _shard_paths(records_dir, split)
+    if config.cache:
+        decoded = _interleaved(paths).map(_image_and_label, num_parallel_calls=tf.data.AUTOTUNE)
+        decoded = decoded.cache()
+        num_images = DatasetInfo.load(records_dir).split(split).num_images
+        return lambda number: _shuffled(decoded, num_images, _seeds(seed, ORDER, number))
+
+    def shuffled(number):
+        seeds = _seeds(seed, ORDER, number)
+        shards = tf.random.experimental.stateless_shuffle(tf.constant(paths), seeds)
+        return _shuffled(_interleaved(shards), config.shuffle_buffer, seeds)
+
+    return shuffled
+
+
+def _shuffled(dataset, buffer_size, seeds):
+    """`dataset.shuffle`, which takes no seed that is a tensor when a global seed is set."""
+    spec = dataset.element_spec
+    components = tf.nest.flatten(spec)
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=tf.cast(buffer_size, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        reshuffle_each_iteration=False,
+        output_types=[component.dtype for component in components],
+        output_shapes=[component.shape for component in components],
+    )
+    return tf.data.experimental.from_variant(shuffled, spec)
+
+
+def _seeds(seed, use, number):
+    """Two int64 seeds of their own for each use and number."""
+    return tf.random.experimental.stateless_fold_in(tf.constant([seed, use], tf.int64), number)
+
+
+def _image_and_label(serialized):
+    example = parse_record(serialized)
+    return example["image"], example["label"]
+
+
+def _ignored_if(condition, label):
+    return tf.where(condition, tf.constant(IGNORE_LABEL, tf.uint8), label)
+
+
+def _as_model_input(image, label):
+    return tf.cast(image, tf.float32), tf.cast(label, tf.int32)

@@ -1,9 +1,12 @@
 """The record schema: DeepLab's feature keys, so that existing tools and files interoperate.
 
-A record is an encoded image as it was on disk, and a PNG of class ids with 255 for ignored.
+A record is an encoded image as it was on disk, and a PNG of class ids with 255 for ignored. The
+PNG of instances is an addition to that schema, which its readers pass over.
 """
 
 import tensorflow as tf
+
+from dmls_tf.errors import UserError
 
 IMAGE = "image/encoded"
 FILENAME = "image/filename"
@@ -13,9 +16,10 @@ WIDTH = "image/width"
 CHANNELS = "image/channels"
 LABEL = "image/segmentation/class/encoded"
 LABEL_FORMAT = "image/segmentation/class/format"
+INSTANCE = "image/segmentation/instance/encoded"
 
 
-def encode_record(image_bytes, image_format, filename, shape, label_png):
+def encode_record(image_bytes, image_format, filename, shape, label_png, instance_png=None):
     """Serialises one record.
 
     Args:
@@ -24,9 +28,10 @@ def encode_record(image_bytes, image_format, filename, shape, label_png):
         filename: a name that identifies the image within its data set, without directory.
         shape: (height, width, channels) of the image.
         label_png: bytes of an 8-bit PNG of class ids.
+        instance_png: bytes of a 16-bit PNG, values as the data set has them; optional.
 
     Returns:
-        bytes of a `tf.train.Example`.
+        bytes of a `tf.train.Example`, the same for the same arguments.
     """
     height, width, channels = shape
     features = {
@@ -39,33 +44,52 @@ def encode_record(image_bytes, image_format, filename, shape, label_png):
         LABEL: _bytes(label_png),
         LABEL_FORMAT: _bytes(b"png"),
     }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    if instance_png is not None:
+        features[INSTANCE] = _bytes(instance_png)
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
 
 
 def write_records(path, records):
-    """Writes serialised records to one TFRecord file; returns how many."""
-    count = 0
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in records:
-            writer.write(record)
-            count += 1
-    return count
+    """Writes serialised records to a TFRecord file.
+
+    Raises:
+        UserError: the disk is full, or the file cannot be written.
+    """
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in records:
+                writer.write(record)
+    except tf.errors.OpError as error:
+        raise UserError(f"{path}: cannot be written ({error.message})") from error
 
 
-def parse_record(serialized):
+def parse_record(serialized, instances=False):
     """Decodes one record inside a `tf.data` map.
 
+    Args:
+        serialized: a scalar string.
+        instances: whether to decode the instance map, which the record must then have.
+
     Returns:
-        A dict of `image` uint8 `[H, W, 3]`, `label` int32 `[H, W]` and `filename`, a string.
+        A dict of `image` uint8 `[H, W, 3]`, `label` uint8 `[H, W]`, `filename`, a string, and, if
+        asked for, `instance` uint16 `[H, W]`.
     """
     required = tf.io.FixedLenFeature((), tf.string)
-    optional = tf.io.FixedLenFeature((), tf.string, default_value="")
-    parsed = tf.io.parse_single_example(
-        serialized, {IMAGE: required, LABEL: required, FILENAME: optional}
-    )
-    image = decode_image(parsed[IMAGE])
-    label = tf.io.decode_png(parsed[LABEL], channels=1)[..., 0]
-    return {"image": image, "label": tf.cast(label, tf.int32), "filename": parsed[FILENAME]}
+    features = {IMAGE: required, LABEL: required}
+    features[FILENAME] = tf.io.FixedLenFeature((), tf.string, default_value="")
+    if instances:
+        features[INSTANCE] = required
+    parsed = tf.io.parse_single_example(serialized, features)
+    example = {
+        "image": decode_image(parsed[IMAGE]),
+        "label": tf.io.decode_png(parsed[LABEL], channels=1)[..., 0],
+        "filename": parsed[FILENAME],
+    }
+    if instances:
+        instance = tf.io.decode_png(parsed[INSTANCE], channels=1, dtype=tf.uint16)
+        example["instance"] = instance[..., 0]
+    return example
 
 
 def decode_image(content):

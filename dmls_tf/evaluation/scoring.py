@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 from tqdm import tqdm
 
-from dmls_tf.data.pipeline import read_split
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.data.pipeline import faults_named, read_split
+from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
 from dmls_tf.metrics import ConfusionMatrix, scores_of
 from dmls_tf.predict import make_segmenter
@@ -42,8 +42,9 @@ def evaluate(model, records_dir, split):
         unit="image",
         dynamic_ncols=True,
     )
-    for example in examples:
-        matrix.update_state(example["label"], segment(example["image"]))
+    with faults_named(records_dir, split):
+        for example in examples:
+            matrix.update_state(example["label"], segment(example["image"]))
     return np.asarray(matrix.result())
 
 

@@ -11,8 +11,13 @@ import pathlib
 
 import keras
 
-from dmls_tf.data.pipeline import evaluation_batches, training_batches
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.data.pipeline import (
+    evaluation_batches,
+    faults_named,
+    steps_per_pass,
+    training_batches,
+)
+from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.metrics import MeanIoU, PixelAccuracy
@@ -49,7 +54,7 @@ def train(records_dir, splits, model_config, data_config, train_config, work_dir
     batches = training_batches(records_dir, train_split, data_config, train_config.seed)
     validation = evaluation_batches(records_dir, val_split, data_config)
     steps = train_config.steps_per_epoch
-    steps = steps or max(1, info.split(train_split).num_images // data_config.batch_size)
+    steps = steps or steps_per_pass(records_dir, train_split, data_config)
     with strategy.scope():
         model = build_dmls(model_config, _metadata(info, data_config))
         load_backbone_weights(
@@ -57,7 +62,8 @@ def train(records_dir, splits, model_config, data_config, train_config, work_dir
         )
         decay_kernels(model, train_config.weight_decay)
         compile_model(model, train_config, weights, steps)
-    fit(model, batches, validation, info, train_config.epochs, steps, work_dir)
+    with faults_named(records_dir, *splits):
+        fit(model, batches, validation, info, train_config.epochs, steps, work_dir)
     # Saved again without the optimiser's state.
     load_dmls(work_dir / "checkpoints/best.keras").save(work_dir / MODEL_FILE)
     return work_dir / MODEL_FILE

@@ -1,43 +1,46 @@
 """The converters as commands, on real frames where they are and on small directories."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from dmls_tf.data.pipeline import read_split
-from dmls_tf.datasets import DatasetInfo
-from tests.helpers import failed
+from dmls_tf.dataset_info import DatasetInfo
+from tests.conftest import ROOT
+from tests.data_prep.files import content_of, make_camvid, save
+from tests.helpers import failed, succeeded
 
 CAMVID = "data_prep/camvid_to_tfrecord.py"
 ADE20K = "data_prep/ade20k_to_tfrecord.py"
-
-
-def save(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(array, np.uint8)).save(path)
+CITYSCAPES = "data_prep/cityscapes_to_tfrecord.py"
+MAPILLARY = "data_prep/mapillary_to_tfrecord.py"
 
 
 @pytest.fixture
 def camvid(tmp_path, rng):
     """A CamVid directory with two images in its training split."""
-    root = tmp_path / "CamVid"
-    for stem in "ab":
-        save(root / "train" / f"{stem}.png", rng.integers(0, 256, (6, 8, 3)))
-        save(root / "trainannot" / f"{stem}.png", rng.integers(0, 12, (6, 8)))
-    return root
+    return make_camvid(tmp_path / "CamVid", rng, {"train": 2})
 
 
-def test_camvid_converts(camvid, tmp_path, run_command):
+def test_camvid_converts_and_says_so_again(camvid, tmp_path, run_command):
     out = tmp_path / "out"
-    done = run_command(CAMVID, f"--data_dir={camvid}", f"--output_dir={out}", "--splits=train")
-    assert done.returncode == 0, done.stderr
-    assert "train: 2 images in 1 shards (the official split has 367)" in done.stdout
-    content = json.loads((out / "dataset.json").read_text())
-    assert content["class_names"][2] == "pole"
-    assert len(content["palette"]) == 11
-    assert sum(content["splits"]["train"]["class_pixels"]) > 0
+    arguments = (CAMVID, f"--data_dir={camvid}", f"--output_dir={out}", "--splits=train")
+    for last_line in (f"wrote {out}", f"{out} was complete already; --overwrite"):
+        done = run_command(*arguments)
+        assert "train: 2 images in 1 shards" in succeeded(done)
+        assert last_line in done.stdout
+        assert "warning: train: the official split has 367 images" in done.stderr
+    assert DatasetInfo.load(out).split("train").num_images == 2
+    failed(run_command(*arguments, "--num_shards=2"), "pass --overwrite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CamVid", "out"]
 
 
 def test_missing_directory(tmp_path, run_command):
@@ -47,18 +50,24 @@ def test_missing_directory(tmp_path, run_command):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("fault", ["no label", "other size", "out of range"])
-def test_faults_leave_nothing(fault, camvid, tmp_path, run_command):
-    label = camvid / "trainannot" / "b.png"
-    if fault == "no label":
-        label.unlink()
-    elif fault == "other size":
-        save(label, np.zeros((7, 8)))
-    else:
-        save(label, np.full((6, 8), 12))
+def test_a_fault_leaves_nothing(camvid, tmp_path, run_command):
+    save(camvid / "trainannot" / "001.png", np.full((24, 32), 12))
     out = tmp_path / "out"
-    done = run_command(CAMVID, f"--data_dir={camvid}", f"--output_dir={out}", "--splits=train")
-    failed(done, "b.png", {"other size": "8x7"}.get(fault, fault.split()[-1]))
+    arguments = (CAMVID, f"--data_dir={camvid}", f"--output_dir={out}", "--splits=train")
+    failed(run_command(*arguments), "001.png", "12 is out of range")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CamVid"]
+    done = run_command(*arguments, "--on_error=skip")
+    assert "train: 1 images" in succeeded(done)
+    assert f"left out 1 faulty images, see {out}/skipped.txt" in done.stderr
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, rng):
+    """A limit on the size of files stands for it, 16 KiB for a shard of some 60."""
+    camvid = make_camvid(tmp_path / "CamVid", rng, {"train": 20})
+    command = f"ulimit -f 16; exec {sys.executable} {ROOT / CAMVID} --splits=train"
+    command += f" --data_dir={camvid} --output_dir={tmp_path / 'out'}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=100)
+    failed(done, "train-00000-of-00001.tfrecord", "File too large")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CamVid"]
 
 
@@ -72,6 +81,12 @@ def test_wrong_usage(tmp_path, run_command):
     )
 
 
+def test_help_lists_all_flags_of_a_converter(run_command):
+    text = run_command(CITYSCAPES, "--help").stdout
+    for flag in ("data_dir", "output_dir", "splits", "num_workers", "on_error", "annotations"):
+        assert f"--{flag}" in text.replace("--[no]", "--")
+
+
 def test_the_full_ade20k_release_is_recognised(tmp_path, run_command):
     coded = tmp_path / "ADE20K" / "images" / "training" / "a" / "ADE_train_00000001_seg.png"
     save(coded, np.zeros((4, 4, 3)))
@@ -81,32 +96,267 @@ def test_the_full_ade20k_release_is_recognised(tmp_path, run_command):
     failed(done, "full ADE20K release", "ADEChallengeData2016")
 
 
+def make_mapillary(root, rng, version):
+    """The layout of v2.0 with two images in a split; label 1 of three is not evaluated."""
+    labels = [
+        {"name": f"class--{i}", "readable": "", "color": [i, 0, 9], "evaluate": i != 1}
+        for i in range(3)
+    ]
+    for split in ("training", "validation"):
+        for stem in "ab":
+            save(root / split / "images" / f"{stem}.jpg", rng.integers(0, 256, (24, 32, 3)))
+            raw = rng.integers(0, 3, (24, 32))
+            maps = root / split / version if version == "v2.0" else root / split
+            save(maps / "labels" / f"{stem}.png", raw)
+            save(maps / "instances" / f"{stem}.png", 256 * raw + 7, np.uint16)
+    (root / f"config_{version}.json").write_text(json.dumps({"labels": labels}))
+    return root
+
+
+@pytest.mark.parametrize("version", ["v1.2", "v2.0"])
+def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng, run_command):
+    root, out = make_mapillary(tmp_path / "mvd", rng, version), tmp_path / "out"
+    arguments = (MAPILLARY, f"--data_dir={root}", f"--output_dir={out}", f"--annotations={version}")
+    succeeded(run_command(*arguments))
+    info = DatasetInfo.load(out)
+    assert info.class_names == ("class--0", "class--2")
+    assert info.palette == ((0, 0, 9), (2, 0, 9))
+    for example in read_split(out, "training", instances=True):
+        raw = example["instance"].numpy() // 256
+        np.testing.assert_array_equal(example["label"], np.array([0, 255, 1])[raw])
+    (root / f"config_{version}.json").write_text("[]")
+    failed(run_command(*arguments, "--overwrite"), "not a configuration of Mapillary")
+    (root / f"config_{version}.json").unlink()
+    failed(run_command(*arguments), f"config_{version}.json: not found")
+
+
+def test_cityscapes_splits_depend_on_the_annotations(tmp_path, rng, run_command):
+    root = tmp_path / "Cityscapes"
+    for kind, splits in (("gtFine", ("train", "val", "test")), ("gtCoarse", ("train_extra",))):
+        for split in splits:
+            image = f"{split}/ulm/ulm_000000_000019"
+            save(root / f"leftImg8bit/{image}_leftImg8bit.png", np.zeros((8, 8, 3)))
+            save(root / f"{kind}/{image}_{kind}_labelIds.png", np.full((8, 8), 26))
+            instances = root / f"{kind}/{image}_{kind}_instanceIds.png"
+            save(instances, np.full((8, 8), 26003), np.uint16)
+    fine, coarse = tmp_path / "fine", tmp_path / "coarse"
+    succeeded(run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={fine}"))
+    info = DatasetInfo.load(fine)
+    assert list(info.splits) == ["train", "val", "test"]
+    assert info.split("train").class_pixels[info.class_names.index("car")] == 64
+    failed(
+        run_command(
+            CITYSCAPES, f"--data_dir={root}", f"--output_dir={coarse}", "--annotations=coarse"
+        ),
+        "gtCoarse/train: no such directory",
+    )
+    extra = ("--annotations=coarse", "--splits=train_extra")
+    succeeded(run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={coarse}", *extra))
+    assert list(DatasetInfo.load(coarse).splits) == ["train_extra"]
+
+
+def histogram_of(paths):
+    """256 counts of the raw values in label files, by numpy."""
+    return sum(np.bincount(np.asarray(Image.open(p)).ravel(), minlength=256) for p in paths)
+
+
+def assert_counts(split, raw, raw_ids):
+    """The counts of a split are those of the raw values, a class each; the rest is ignored."""
+    assert list(split.class_pixels) == raw[raw_ids].tolist()
+    assert split.ignored_pixels == raw.sum() - raw[raw_ids].sum()
+
+
 def test_real_ade20k_frames(tmp_path, run_command, real_data):
     root = real_data("ade20k_sample") / "ADEChallengeData2016"
     out = tmp_path / "out"
-    done = run_command(ADE20K, f"--data_dir={root}", f"--output_dir={out}", "--splits=validation")
-    assert done.returncode == 0, done.stderr
+    succeeded(
+        run_command(ADE20K, f"--data_dir={root}", f"--output_dir={out}", "--splits=validation")
+    )
     info = DatasetInfo.load(out)
     assert info.num_classes == 150
     assert info.class_names[1] == "building, edifice"
-    histogram = np.zeros(151, int)
-    for path in (root / "annotations" / "validation").iterdir():
-        histogram += np.bincount(np.asarray(Image.open(path)).ravel(), minlength=151)
-    split = info.splits["validation"]
-    assert list(split.class_pixels) == histogram[1:].tolist()
-    assert split.ignored_pixels == histogram[0]
+    raw = histogram_of((root / "annotations" / "validation").iterdir())
+    assert_counts(info.splits["validation"], raw, range(1, 151))
+
+
+def test_real_cityscapes_frames(tmp_path, run_command, real_data):
+    """Raw ids and class names from the list of FACTS, instances from the files themselves."""
+    root = real_data("cityscapes_sample")
+    out = tmp_path / "out"
+    succeeded(
+        run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={out}", "--splits=train")
+    )
+    evaluated = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+    info = DatasetInfo.load(out)
+    assert_counts(info.splits["train"], histogram_of(root.rglob("*_labelIds.png")), evaluated)
+    examples = list(read_split(out, "train", instances=True))
+    assert len(examples) == 4
+    for example in examples:
+        stem = example["filename"].numpy().decode().removesuffix("_leftImg8bit.png")
+        raw = np.asarray(Image.open(next(root.rglob(f"{stem}_gtFine_instanceIds.png"))))
+        np.testing.assert_array_equal(example["instance"], raw)
+        image = np.asarray(Image.open(next(root.rglob(f"{stem}_leftImg8bit.png"))))
+        np.testing.assert_array_equal(example["image"], image)
+
+
+def test_real_frames_in_the_layout_of_mapillary(tmp_path, run_command, real_data):
+    root = real_data("mapillary_layout")
+    out = tmp_path / "out"
+    succeeded(run_command(MAPILLARY, f"--data_dir={root}", f"--output_dir={out}"))
+    info = DatasetInfo.load(out)
+    assert info.num_classes == 65
+    for split in ("training", "validation"):
+        raw = histogram_of((root / split / "labels").iterdir())
+        assert_counts(info.splits[split], raw, range(65))
+        for example in read_split(out, split, instances=True):
+            stem = example["filename"].numpy().decode().removesuffix(".jpg")
+            raw = np.asarray(Image.open(root / split / "instances" / f"{stem}.png"))
+            np.testing.assert_array_equal(example["instance"], raw)
 
 
 def test_real_camvid_frames(tmp_path, run_command, real_data):
     root = real_data("camvid")
     out = tmp_path / "out"
-    done = run_command(CAMVID, f"--data_dir={root}", f"--output_dir={out}", "--splits=val")
-    assert done.returncode == 0, done.stderr
-    paths = sorted((root / "valannot").iterdir())
-    examples = {e["filename"].numpy().decode(): e for e in read_split(out, "val")}
-    assert len(examples) == len(paths) == 101
-    for path in paths[::20]:
-        raw = np.asarray(Image.open(path))
-        example = examples[next((root / "val").glob(f"{path.stem}.*")).name]
-        np.testing.assert_array_equal(example["label"], np.where(raw == 11, 255, raw))
-        assert example["image"].shape[:2] == raw.shape
+    done = run_command(CAMVID, f"--data_dir={root}", f"--output_dir={out}", "--splits=train,val")
+    assert "warning" not in done.stderr
+    assert "train: 367 images in 6 shards\nval: 101 images in 2 shards" in succeeded(done)
+    info = DatasetInfo.load(out)
+    for split in ("train", "val"):
+        raw = histogram_of((root / f"{split}annot").iterdir())
+        assert_counts(info.splits[split], raw, range(11))
+
+
+@pytest.mark.slow
+def test_twenty_kills_change_nothing(tmp_path, real_data, rng, run_command):
+    """A conversion by four workers, killed at random moments, ends as one that ran through."""
+    root = real_data("camvid")
+    arguments = [f"--data_dir={root}", "--splits=train,val", "--num_workers=4", "--num_shards=60"]
+    killed, journal = tmp_path / "killed", tmp_path / ".killed.partial" / "journal"
+    stages = []
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / CAMVID), f"--output_dir={killed}", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # So many shards later, and a moment after that; some runs are killed before the first.
+        wanted = len(list(journal.glob("*.json"))) + rng.integers(0, 5)
+        while len(list(journal.glob("*.json"))) < wanted:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.02))
+        process.kill()
+        process.wait()
+        stages.append(len(list(journal.glob("*.json"))))
+        assert not killed.exists()
+    assert len(set(stages)) > 8
+    succeeded(run_command(CAMVID, f"--output_dir={killed}", *arguments))
+    succeeded(run_command(CAMVID, f"--output_dir={tmp_path / 'undisturbed'}", *arguments))
+    assert content_of(killed) == content_of(tmp_path / "undisturbed")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "undisturbed"]
+
+
+def test_an_interrupted_conversion_says_how_to_go_on(tmp_path, rng):
+    root = make_camvid(tmp_path / "CamVid", rng, {"train": 200}, size=(200, 300))
+    process, journal = start_conversion(root, tmp_path / "out")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, the workers included
+    _, errors = process.communicate(timeout=60)
+    done = subprocess.CompletedProcess(process.args, process.returncode, "", errors)
+    failed(done, "interrupted", "finished shards are kept", code=130)
+    assert list(journal.glob("*.json"))
+
+
+def start_conversion(root, out):
+    """A process in a session of its own, with a shard finished, and its journal."""
+    command = [sys.executable, str(ROOT / CAMVID), f"--data_dir={root}", "--splits=train"]
+    command += [f"--output_dir={out}", "--num_workers=3", "--num_shards=50"]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    journal = out.with_name(f".{out.name}.partial") / "journal"
+    while process.poll() is None and not list(journal.glob("*.json")):
+        time.sleep(0.02)
+    assert process.poll() is None
+    return process, journal
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path, rng):
+    """Killed, not asked: all processes of its session are gone soon after."""
+    root = make_camvid(tmp_path / "CamVid", rng, {"train": 200}, size=(200, 300))
+    process, _ = start_conversion(root, tmp_path / "out")
+    assert len(_session(process.pid)) > 3
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30
+    while _session(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert _session(process.pid) == []
+
+
+def _session(leader):
+    listed = subprocess.run(["ps", "-o", "pid=", "-s", str(leader)], capture_output=True, text=True)
+    return listed.stdout.split()
+
+
+@pytest.mark.slow
+def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng, run_command):
+    """Written as DeepLab's `build_data.py` does, which knows neither `dataset.json` nor ours."""
+    directory = tmp_path / "voc"
+    directory.mkdir()
+    images = [tf.io.encode_jpeg(rng.integers(0, 256, (24, 32, 3), np.uint8)) for _ in range(4)]
+    labels = rng.choice(np.array([0, 1, 2, 255], np.uint8), (4, 24, 32))
+    with tf.io.TFRecordWriter(str(directory / "train-00000-of-00001.tfrecord")) as writer:
+        for i in range(4):
+            writer.write(_deeplab_example(f"2007_{i:06d}", images[i], labels[i]))
+    names = tmp_path / "names.txt"
+    names.write_text("background\naeroplane\nbicycle\n")
+    command = ("data_prep/index_records.py", directory, "--name=voc", f"--class_names={names}")
+    assert "dataset.json" in succeeded(run_command(*command))
+    info = DatasetInfo.load(directory)
+    assert info.class_names == ("background", "aeroplane", "bicycle")
+    assert list(info.split("train").class_pixels) == [(labels == c).sum() for c in range(3)]
+    for example, image, label in zip(read_split(directory, "train"), images, labels, strict=True):
+        np.testing.assert_array_equal(example["image"], tf.io.decode_jpeg(image))
+        np.testing.assert_array_equal(example["label"], label)
+    small = ("--backbone=mobilenetv2", "--width=0.25", "--decoder_channels=16", "--num_steps=1")
+    trained = run_command(
+        "scripts/train.py",
+        *(f"--records_dir={directory}", f"--work_dir={tmp_path / 'run'}", "--val_split=train"),
+        *(*small, "--nolevel_set", "--image_size=32,32", "--epochs=1", "--batch_per_replica=2"),
+    )
+    assert "model.keras" in succeeded(trained)
+    names.write_text("background\naeroplane\n")
+    failed(run_command(*command), "record 0: 2007_000000: label 2 is out of range 0..1")
+    failed(run_command(command[0], tmp_path, *command[2:]), "no files named SPLIT-NNNNN")
+
+
+def _deeplab_example(name, image, label):
+    def text(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    def number(value):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    features = {
+        "image/encoded": text(image.numpy()),
+        "image/filename": text(name.encode()),
+        "image/format": text(b"jpg"),
+        "image/height": number(label.shape[0]),
+        "image/width": number(label.shape[1]),
+        "image/channels": number(3),
+        "image/segmentation/class/encoded": text(tf.io.encode_png(label[..., None]).numpy()),
+        "image/segmentation/class/format": text(b"png"),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def test_the_example_of_contributing_converts(tmp_path, rng):
+    """The data set that CONTRIBUTING.md adds, as it stands there."""
+    code = (ROOT / "CONTRIBUTING.md").read_text().split("```python\n")[1].split("```")[0]
+    (tmp_path / "meadows_to_tfrecord.py").write_text(code)
+    for split, count in (("train", 3), ("val", 1)):
+        for i in range(count):
+            save(tmp_path / f"Meadows/photos/{split}/{i}.jpg", np.zeros((8, 9, 3)))
+            save(tmp_path / f"Meadows/masks/{split}/{i}.png", np.full((8, 9), i))
+    command = [sys.executable, tmp_path / "meadows_to_tfrecord.py", "--output_dir=out"]
+    command += ["--data_dir=Meadows"]
+    succeeded(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100))
+    split = DatasetInfo.load(tmp_path / "out").split("train")
+    assert (split.class_pixels, split.ignored_pixels) == ((72, 72), 72)

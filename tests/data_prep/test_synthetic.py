@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from data_prep.synthetic_scenes import SYNTHETIC, draw_scene
-from data_prep.synthetic_to_tfrecord import make_sample
+from data_prep.synthetic_to_tfrecord import Scene
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 100), (144, 192)])
@@ -23,7 +23,8 @@ def test_the_seed_decides_everything():
 
 
 def test_scenes_of_different_splits_differ():
-    train, val = (make_sample(split, 0, 48, 64, seed=0) for split in ("train", "val"))
+    scenes = (Scene(split, 0, 48, 64, seed=0) for split in ("train", "val"))
+    train, val = (scene.read(SYNTHETIC) for scene in scenes)
     assert train.image_bytes != val.image_bytes
 
 

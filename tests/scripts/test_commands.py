@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.compat.proto import event_pb2
 
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.models import load_dmls
 from tests.helpers import failed, succeeded
 

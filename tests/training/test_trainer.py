@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dmls_tf.config import DataConfig, ModelConfig, TrainConfig
 from dmls_tf.data.pipeline import training_batches
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
 from dmls_tf.models import build_dmls, load_dmls
 from dmls_tf.training.trainer import compile_model, decay_kernels, make_optimizer, train

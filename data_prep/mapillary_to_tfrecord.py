@@ -1,0 +1,62 @@
+"""Converts Mapillary Vistas (v1.x and v2.0, with instances) to TFRecords.
+
+    python data_prep/mapillary_to_tfrecord.py \\
+        --data_dir=mapillary-vistas --output_dir=records/mapillary --max_side=2048
+
+Expects `{training,validation}/{images,labels,instances}`, or, in the archive of v2.0,
+`{training,validation}/images` and `.../{v1.2,v2.0}/{labels,instances}`; classes, colours and what
+is evaluated come from its `config_VERSION.json` (or `config.json`). Labels that are not evaluated
+are ignored, which leaves 65 classes in v1.2, the version of the paper; --annotations=v2.0 takes the
+other.
+"""
+
+import functools
+import json
+import pathlib
+
+from absl import flags
+
+from data_prep import flag_sets
+from data_prep.pairing import JPEG_OR_PNG, pair_files
+from dmls_tf import command_line
+from dmls_tf.datasets import mapillary
+from dmls_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def main():
+    version = FLAGS.annotations
+    spec = mapillary(read_labels(pathlib.Path(FLAGS.data_dir), version))
+    flag_sets.convert(spec, functools.partial(find_files, version))
+
+
+def find_files(version, root, split):
+    folder = root / split
+    maps = folder / version if (folder / version).is_dir() else folder
+    return pair_files(
+        (folder / "images", *JPEG_OR_PNG), (maps / "labels", ".png"), (maps / "instances", ".png")
+    )
+
+
+def read_labels(root, version):
+    """The label table of the archive's own configuration file.
+
+    Raises:
+        UserError: there is no such file, or it has no such table.
+    """
+    names = [f"config_{version}.json"] + (["config.json"] if version == "v1.2" else [])
+    path = next((root / name for name in names if (root / name).is_file()), None)
+    if path is None:
+        raise UserError(f"{root / names[0]}: not found; check --data_dir and --annotations")
+    try:
+        labels = json.loads(path.read_text())["labels"]
+        return [{key: label[key] for key in ("name", "color", "evaluate")} for label in labels]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a configuration of Mapillary Vistas ({error})") from error
+
+
+if __name__ == "__main__":
+    flag_sets.define(default_splits=["training", "validation"])
+    flags.DEFINE_enum("annotations", "v1.2", ["v1.2", "v2.0"], "Version of the labels.")
+    command_line.run(main, tensorflow=False)

@@ -1,0 +1,44 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Gives a temporary path, which takes the place of `path` once all is written and on disk.
+
+    An error or a killed process leaves what was there before; the latter also leaves the temporary
+    file, hidden beside it.
+
+        with replacing("counts.json") as temporary:
+            temporary.write_text("{}")
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+        _flush_to_disk(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path):
+    """The SHA-256 digest of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _flush_to_disk(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
