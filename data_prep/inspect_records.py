@@ -1,0 +1,118 @@
+"""Shows what is in records: a sheet of samples with a legend, and how frequent each class is.
+
+    python data_prep/inspect_records.py records/camvid --split=train --output_dir=out
+
+Writes `SPLIT_samples.png` and `SPLIT_classes.png`. The samples are spread evenly over the split.
+"""
+
+import pathlib
+
+import numpy as np
+from absl import flags
+from PIL import Image, ImageDraw
+
+from dmls_tf import command_line
+from dmls_tf.dataset_info import DatasetInfo
+from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf.drawing import legend, overlay
+from dmls_tf.errors import UserError
+
+GAP, CAPTION, NAME_LENGTH = 6, 14, 32  # pixels, pixels, characters
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("split", None, "Split to show, the first by default.")
+flags.DEFINE_integer("num_samples", 12, "Images on the sheet.", 1)
+flags.DEFINE_integer("height", 160, "Of an image on the sheet, pixels.", 16)
+flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
+
+
+def main(records_dir):
+    info = DatasetInfo.load(records_dir)
+    split = FLAGS.split or next(iter(info.splits))
+    output_dir = pathlib.Path(FLAGS.output_dir)
+    samples = read_samples(records_dir, split, info, FLAGS.num_samples)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        sheet = contact_sheet(samples, info, FLAGS.height)
+        sheet.save(output_dir / f"{split}_samples.png")
+        plot_classes(info, split, output_dir / f"{split}_classes.png")
+    except OSError as error:
+        raise UserError(f"{error.filename or output_dir}: {error.strerror}") from error
+    print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
+
+
+def read_samples(records_dir, split, info, count):
+    """(file name, image, label) of records that are spread over a split."""
+    from dmls_tf.data.pipeline import faults_named, read_split
+
+    every = max(1, info.split(split).num_images // count)
+    with faults_named(records_dir, split):
+        return [
+            (e["filename"].decode(errors="replace"), e["image"], e["label"])
+            for e in read_split(records_dir, split).shard(every, 0).take(count).as_numpy_iterator()
+        ]
+
+
+def contact_sheet(samples, info, height):
+    """A PIL image: each sample beside its labels, three a row, and a legend of their classes."""
+    tiles = [_tile(*sample, info.palette, height) for sample in samples]
+    width, columns = max(tile.width for tile in tiles) + GAP, min(3, len(tiles))
+    top = -(-len(tiles) // columns) * (height + CAPTION + GAP)
+    classes = sorted({c for _, _, label in samples for c in np.unique(label)} - {IGNORE_LABEL})
+    names = legend(
+        [info.class_names[c][:NAME_LENGTH] for c in classes],
+        [info.palette[c] for c in classes],
+        columns=1 + len(classes) // 12,
+    )
+    sheet = Image.new("RGB", (max(columns * width, names.width), top + names.height), "white")
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        sheet.paste(tile, (column * width, row * (height + CAPTION + GAP)))
+    sheet.paste(names, (0, top))
+    return sheet
+
+
+def _tile(name, image, label, palette, height):
+    size = (round(image.shape[1] * height / image.shape[0]), height)
+    shown = overlay(image, label, palette, opacity=0.7)
+    tile = Image.new("RGB", (2 * size[0], height + CAPTION), "white")
+    for left, picture in ((0, image), (size[0], shown)):
+        tile.paste(Image.fromarray(picture).resize(size), (left, CAPTION))
+    ImageDraw.Draw(tile).text((0, 1), name, "black")
+    return tile
+
+
+def plot_classes(info, split, path):
+    """Writes a bar chart: the share of each class in all pixels and in all images."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UserError('the plot needs matplotlib: pip install -e ".[viz]"') from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    counts = info.split(split)
+    total = sum(counts.class_pixels) + counts.ignored_pixels
+    rows = np.arange(info.num_classes)
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(11, 1.5 + 0.22 * info.num_classes), sharey=True, layout="constrained"
+    )
+    colors = np.array(info.palette) / 255
+    for axis, values, title in (
+        (axes[0], np.array(counts.class_pixels) / total, "share of the pixels"),
+        (axes[1], np.array(counts.class_images) / counts.num_images, "share of the images"),
+    ):
+        axis.barh(rows, 100 * values, color=colors, edgecolor="black", linewidth=0.4)
+        axis.set_xlabel(f"{title}, %")
+        axis.grid(axis="x", alpha=0.4)
+    axes[0].set_xscale("symlog", linthresh=0.01)
+    axes[0].set_yticks(rows, info.class_names)
+    axes[0].invert_yaxis()
+    ignored = 100 * counts.ignored_pixels / total
+    figure.suptitle(f"{info.name}, {split}: {counts.num_images} images, {ignored:.1f} % ignored")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    command_line.run(main, operands=["RECORDS_DIR"])
