@@ -30,7 +30,8 @@ def measure_in_child(script, *arguments, python=sys.executable, backend="tensorf
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "ignore",
     }
-    command = [str(python), str(script), *map(str, arguments)]
+    arguments = [str(argument) for argument in arguments]
+    command = [str(python), str(script), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"error: {pathlib.Path(script).name} {' '.join(arguments)}: {done.stderr[-400:]}")
