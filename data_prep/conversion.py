@@ -72,7 +72,7 @@ def convert(output_dir, spec, splits, settings):
                 _publish(staging, target)
             shutil.rmtree(staging)
     except OSError as error:
-        raise UserError(f"{error.filename or target}: {error.strerror}") from error
+        raise UserError(f"{error.filename or target}: {error.strerror or error}") from error
     return info
 
 

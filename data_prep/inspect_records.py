@@ -37,7 +37,7 @@ def main(records_dir):
         sheet.save(output_dir / f"{split}_samples.png")
         plot_classes(info, split, output_dir / f"{split}_classes.png")
     except OSError as error:
-        raise UserError(f"{error.filename or output_dir}: {error.strerror}") from error
+        raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
 
 
