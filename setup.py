@@ -25,7 +25,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
+        "test": ["pytest", "pytest-xdist", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
         "serving": ["tensorflow-serving-api"],
         "viz": ["tensorboard", "matplotlib"],
         "bench": ["scipy", "jax", "opencv-python-headless", "edt"],
