@@ -18,6 +18,12 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, output):
         super().__init__()
         self.output = output
+        self.bar = None
+
+    def close(self):
+        """Ends the line of the bar, where training has ended in an error."""
+        if self.bar:
+            self.bar.close()
 
     def on_epoch_begin(self, epoch, logs=None):
         title = f"epoch {epoch + 1}/{self.params['epochs']}"

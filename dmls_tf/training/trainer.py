@@ -6,6 +6,7 @@ WORK_DIR/
   log.csv, tensorboard/        scalars of every epoch, a few pictures
 """
 
+import contextlib
 import math
 import pathlib
 
@@ -128,8 +129,9 @@ def fit(model, batches, validation, info, epochs, steps, work_dir):
     images, labels = next(iter(validation.unbatch().batch(NUM_PICTURES)))
     monitor = f"val_{model.final_output}_mean_iou"
     logs = work_dir / "tensorboard"
+    progress = ProgressBar(model.final_output)
     callbacks = [
-        ProgressBar(model.final_output),
+        progress,
         keras.callbacks.ModelCheckpoint(
             str(checkpoints / "best.keras"), monitor=monitor, mode="max", save_best_only=True
         ),
@@ -140,15 +142,16 @@ def fit(model, batches, validation, info, epochs, steps, work_dir):
         TensorBoardImages(logs / "images", images.numpy(), labels.numpy(), info.palette),
         keras.callbacks.TerminateOnNaN(),
     ]
-    history = model.fit(
-        batches.map(supervised),
-        validation_data=validation.map(supervised),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        shuffle=False,  # the pipeline has done it
-        verbose=0,
-    )
+    with contextlib.closing(progress):
+        history = model.fit(
+            batches.map(supervised),
+            validation_data=validation.map(supervised),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            shuffle=False,  # the pipeline has done it
+            verbose=0,
+        )
     if not math.isfinite(history.history["loss"][-1]):
         raise UserError("the loss became NaN or infinite; lower the learning rate")
 

@@ -1,6 +1,7 @@
 """The commands in the order of a user: train, evaluate, predict, export, serve."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -193,6 +194,18 @@ def test_faults_of_the_user_are_one_line(model, synthetic_records, run_command, 
     failed(run_command(predict, f"--model={model}", f"--images={text}", out), "not a readable JPEG")
     failed(run_command("scripts/export.py", f"--model={tmp_path / 'x'}", out), code=2)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_training_names_a_damaged_record_in_one_line(synthetic_records, run_command, tmp_path):
+    records = shutil.copytree(synthetic_records, tmp_path / "records")
+    shard = records / "train-00001-of-00002.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[20] ^= 1  # in the first record
+    shard.write_bytes(content)
+    run = (f"--records_dir={records}", f"--work_dir={tmp_path / 'run'}")
+    done = run_command("scripts/train.py", *run, *SMALL, "--num_steps=1", "--nolevel_set")
+    failed(done, f"{shard}: record 0: truncated, or its checksum is wrong")
 
 
 def test_summary_keeps_within_the_papers_size(run_command):
