@@ -132,7 +132,9 @@ def evaluation_batches(records_dir, split, config, worker=(0, 1)):
         image, label = _image_and_label(record)
         if config.image_size:
             image, label = resize(image, label, config.image_size)
-        return image, _ignored_if(position >= num_images, label)
+        if config.pad_last_batch:
+            label = _ignored_if(position >= num_images, label)
+        return image, label
 
     dataset = (
         _interleaved(_shard_paths(records_dir, split))
