@@ -8,11 +8,12 @@ from dmls_tf.ops.distance_transform import euclidean_distance_transform
 from dmls_tf.ops.finite_differences import trim
 
 
-def cross_entropy(labels, logits):
-    """-log softmax(logits)[label] a pixel, float32 `[B, H, W]`; 0 on ignored pixels."""
-    log_scores = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    one_hot = ops.one_hot(labels, logits.shape[-1], dtype="float32")
-    return -ops.sum(one_hot * log_scores, axis=-1)
+def cross_entropy(labels, logits, ignore_label=IGNORE_LABEL):
+    """-log softmax(logits)[label] a pixel, float32 `[B, H, W]`; of class 0 on ignored pixels."""
+    labels = ops.where(ops.equal(labels, ignore_label), 0, labels)
+    return ops.sparse_categorical_crossentropy(
+        labels, ops.cast(logits, "float32"), from_logits=True
+    )
 
 
 def label_changes(labels, ignore_label=IGNORE_LABEL):
@@ -31,25 +32,54 @@ def label_changes(labels, ignore_label=IGNORE_LABEL):
     return changes
 
 
-@keras.saving.register_keras_serializable(package="dmls")
-class WeightedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy weighted by class and at boundaries (eqs 11, 12).
+class PixelLoss(keras.losses.Loss):
+    """A weighted sum of the pixels' cross-entropies, divided by the number of pixels that count.
 
-    A valid pixel of class y weighs `class_weights[y] + boundary_weight * [the label changes
-    within its 4-neighbourhood]`. The sum is divided by the number of valid pixels; it is 0
-    where there is none.
-
-    Args:
-        class_weights: N numbers, None for ones; see `DatasetInfo.class_weights`.
-        boundary_weight: 0 leaves boundaries as they are.
-        ignore_label: the label of pixels that count nothing.
+    Its two parts are known from the labels alone, so that a batch may be spread over devices and
+    still be divided by its total: see `pixel_weights`.
 
     Call arguments:
         y_true: integer labels `[B, H, W]`.
         y_pred: logits `[B, H, W, N]`.
 
     Returns:
-        A float32 scalar.
+        A float32 scalar, 0 where no pixel counts.
+    """
+
+    def __init__(self, ignore_label=IGNORE_LABEL, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})  # whatever the precision of the logits
+        self.ignore_label = ignore_label
+
+    def pixel_weights(self, labels):
+        """Weights float32 `[B, H, W]`, and how many pixels count, a float32 scalar."""
+        raise NotImplementedError
+
+    def weighted_sum(self, labels, logits, weights):
+        """The numerator: sum of `weights` times the cross-entropy, a float32 scalar."""
+        return ops.sum(weights * cross_entropy(labels, logits, self.ignore_label))
+
+    def call(self, y_true, y_pred):
+        labels = ops.cast(y_true, "int32")
+        weights, count = self.pixel_weights(labels)
+        return self.weighted_sum(labels, y_pred, weights) / ops.maximum(count, 1.0)
+
+    def get_config(self):
+        return super().get_config() | {"ignore_label": self.ignore_label}
+
+
+@keras.saving.register_keras_serializable(package="dmls")
+class WeightedCrossEntropy(PixelLoss):
+    """Cross-entropy weighted by class and at boundaries (eqs 11, 12).
+
+    A valid pixel of class y weighs `class_weights[y] + boundary_weight * [the label changes
+    within its 4-neighbourhood]`. The sum is divided by the number of valid pixels.
+
+    Args:
+        class_weights: N numbers, None for ones; see `DatasetInfo.class_weights`.
+        boundary_weight: 0 leaves boundaries as they are.
+        ignore_label: the label of pixels that count nothing.
+
+    Call arguments and result: as for `PixelLoss`.
     """
 
     def __init__(
@@ -60,35 +90,31 @@ class WeightedCrossEntropy(keras.losses.Loss):
         name="weighted_cross_entropy",
         **kwargs,
     ):
-        super().__init__(name=name, **kwargs)
+        super().__init__(ignore_label, name=name, **kwargs)
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.boundary_weight = boundary_weight
-        self.ignore_label = ignore_label
 
-    def call(self, y_true, y_pred):
-        labels = ops.cast(y_true, "int32")
+    def pixel_weights(self, labels):
         valid = ops.cast(ops.not_equal(labels, self.ignore_label), "float32")
-        weights = ops.ones_like(valid)
+        weights = valid
         if self.class_weights is not None:
             table = ops.convert_to_tensor(self.class_weights, dtype="float32")
-            weights = ops.take(table, ops.where(valid > 0, labels, 0))
+            weights = valid * ops.take(table, ops.where(valid > 0, labels, 0))
         if self.boundary_weight:
             edges = ops.cast(label_changes(labels, self.ignore_label), "float32")
             weights = weights + self.boundary_weight * edges
-        total = ops.sum(valid * weights * cross_entropy(labels, y_pred))
-        return total / ops.maximum(ops.sum(valid), 1.0)
+        return weights, ops.sum(valid)
 
     def get_config(self):
         return super().get_config() | {
             "class_weights": self.class_weights,
             "boundary_weight": self.boundary_weight,
-            "ignore_label": self.ignore_label,
         }
 
 
 @keras.saving.register_keras_serializable(package="dmls")
-class BoundaryCrossEntropy(keras.losses.Loss):
-    """Unweighted cross-entropy over the valid pixels near a true boundary, 0 without any.
+class BoundaryCrossEntropy(PixelLoss):
+    """Unweighted cross-entropy over the valid pixels near a true boundary.
 
     This is where a level set moves its contours, so it trains the likelihood they compete with.
 
@@ -96,22 +122,19 @@ class BoundaryCrossEntropy(keras.losses.Loss):
         width: pixels; the largest distance from a pixel beside a boundary.
         ignore_label: the label of pixels that count nothing.
 
-    Call arguments and result: as for `WeightedCrossEntropy`.
+    Call arguments and result: as for `PixelLoss`.
     """
 
     def __init__(self, width=4, ignore_label=IGNORE_LABEL, name="boundary_cross_entropy", **kwargs):
-        super().__init__(name=name, **kwargs)
+        super().__init__(ignore_label, name=name, **kwargs)
         self.width = width
-        self.ignore_label = ignore_label
 
-    def call(self, y_true, y_pred):
-        labels = ops.cast(y_true, "int32")
+    def pixel_weights(self, labels):
         elsewhere = ops.logical_not(label_changes(labels, self.ignore_label))[..., None]
         distance = euclidean_distance_transform(elsewhere, self.width + 1)[..., 0]
         near = ops.logical_and(distance <= self.width, ops.not_equal(labels, self.ignore_label))
         near = ops.cast(near, "float32")
-        total = ops.sum(near * cross_entropy(labels, y_pred))
-        return total / ops.maximum(ops.sum(near), 1.0)
+        return near, ops.sum(near)
 
     def get_config(self):
-        return super().get_config() | {"width": self.width, "ignore_label": self.ignore_label}
+        return super().get_config() | {"width": self.width}
