@@ -8,12 +8,13 @@ however many threads or workers share the work, and training can go on from any 
 """
 
 import contextlib
+import dataclasses
 import pathlib
 
 import tensorflow as tf
 
 from dmls_tf.data.augment import augment, resize
-from dmls_tf.data.records import parse_record
+from dmls_tf.data.records import parse_name, parse_record
 from dmls_tf.data.scan import scan_shard
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.datasets import IGNORE_LABEL
@@ -21,6 +22,27 @@ from dmls_tf.errors import UserError
 
 INTERLEAVED_SHARDS = 8
 ORDER, AUGMENTATION = range(2)  # uses of the seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A worker's share of every global batch.
+
+    Attributes:
+        index, count: of the worker, of the workers.
+        replicas: of this worker; its share comes in as many batches, one a replica.
+    """
+
+    index: int = 0
+    count: int = 1
+    replicas: int = 1
+
+    def part(self, batch_size):
+        """Images in a replica's batch."""
+        parts = self.count * self.replicas
+        if batch_size % parts:
+            raise UserError(f"batch_size {batch_size} is no multiple of {parts} replicas")
+        return batch_size // parts
 
 
 def read_split(records_dir, split, instances=False):
@@ -58,7 +80,7 @@ def steps_per_pass(records_dir, split, config):
     return num_images // config.batch_size
 
 
-def training_batches(records_dir, split, config, seed, start_step=0, worker=(0, 1)):
+def training_batches(records_dir, split, config, seed, start_step=0, share=Share()):  # noqa: B008
     """Endless shuffled and augmented batches of one shape.
 
     Args:
@@ -67,29 +89,21 @@ def training_batches(records_dir, split, config, seed, start_step=0, worker=(0, 
         config: a `DataConfig` with an `image_size` or a `crop_size`.
         seed: of the order and the augmentation.
         start_step: number of the first batch; what comes before is not decoded.
-        worker: (index, count): this worker's share of every global batch.
+        share: this worker's of every global batch.
 
     Returns:
         A `tf.data.Dataset` of (image float32 `[B, H, W, 3]`, label int32 `[B, H, W]`).
 
     Raises:
         UserError: see `read_split`; no size given; a batch that the images do not fill or the
-            workers cannot share.
+            replicas cannot share.
     """
-    index, num_workers = worker
     if not (config.image_size or config.crop_size):
         raise UserError("training needs image_size or crop_size: images of a batch share one size")
-    share = _share(config.batch_size, num_workers)
+    part = share.part(config.batch_size)
     num_images = DatasetInfo.load(records_dir).split(split).num_images
     records_per_pass = steps_per_pass(records_dir, split, config) * config.batch_size
-    shuffled = _shuffled_passes(records_dir, split, config, seed)
-    first_pass, offset = divmod(start_step * config.batch_size, records_per_pass)
-
-    def one_pass(number):
-        records = shuffled(number)
-        if config.pad_last_batch:  # with images of the same pass, whose labels will be ignored
-            records = records.repeat()
-        return records.take(records_per_pass).enumerate(number * records_per_pass)
+    shuffled = _shuffled_passes(records_dir, split, config, seed, _image_and_label)
 
     def example(position, record):
         image, label = record if config.cache else _image_and_label(record)
@@ -99,18 +113,43 @@ def training_batches(records_dir, split, config, seed, start_step=0, worker=(0, 
         return image, label
 
     return (
-        tf.data.Dataset.range(first_pass, tf.int64.max)
-        .flat_map(one_pass)
-        .skip(offset)
-        .shard(num_workers, index)
+        _stream(shuffled, records_per_pass, start_step * config.batch_size)
+        .shard(share.count, share.index)
         .map(example, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(share, drop_remainder=True)
+        .batch(part, drop_remainder=True)
         .map(_as_model_input, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def evaluation_batches(records_dir, split, config, worker=(0, 1)):
+def training_names(records_dir, split, config, seed, step):
+    """The names of the records in the global batch of a step of `training_batches`, a list."""
+    records_per_pass = steps_per_pass(records_dir, split, config) * config.batch_size
+    shuffled = _shuffled_passes(records_dir, split, config, seed, parse_name)
+    names = _stream(shuffled, records_per_pass, step * config.batch_size)
+    if not config.cache:
+        names = names.map(lambda position, record: (position, parse_name(record)))
+    return [name.decode() for _, name in names.take(config.batch_size).as_numpy_iterator()]
+
+
+def _stream(shuffled, records_per_pass, start):
+    """(position, record) of all passes, from a position on.
+
+    Args:
+        shuffled: number of a pass -> its records.
+        records_per_pass: if the pass has fewer, its first ones fill it up.
+        start: position of the first record.
+    """
+    first_pass, offset = divmod(start, records_per_pass)
+
+    def one_pass(number):
+        records = shuffled(number).repeat().take(records_per_pass)
+        return records.enumerate(number * records_per_pass)
+
+    return tf.data.Dataset.range(first_pass, tf.int64.max).flat_map(one_pass).skip(offset)
+
+
+def evaluation_batches(records_dir, split, config, share=Share()):  # noqa: B008
     """One pass over a split at `config.image_size`, in order.
 
     The last batch is smaller if it is incomplete, or with `config.pad_last_batch` filled up with
@@ -118,15 +157,14 @@ def evaluation_batches(records_dir, split, config, worker=(0, 1)):
     batch pads the smaller ones with ignored pixels.
 
     Args:
-        records_dir, split, worker: see `training_batches`.
+        records_dir, split, share: see `training_batches`.
         config: a `DataConfig`.
     """
-    index, num_workers = worker
     num_images = DatasetInfo.load(records_dir).split(split).num_images
-    share, total = _share(config.batch_size, num_workers), num_images
+    part, total = share.part(config.batch_size), num_images
     if config.pad_last_batch:
         total = -(-num_images // config.batch_size) * config.batch_size
-    num_batches = -(-len(range(index, total, num_workers)) // share)
+    num_batches = -(-len(range(share.index, total, share.count)) // part)
 
     def example(position, record):
         image, label = _image_and_label(record)
@@ -141,24 +179,17 @@ def evaluation_batches(records_dir, split, config, worker=(0, 1)):
         .repeat()
         .take(total)
         .enumerate()
-        .shard(num_workers, index)
+        .shard(share.count, share.index)
         .map(example, num_parallel_calls=tf.data.AUTOTUNE)
     )
     image_type = dataset.element_spec[0].dtype
     padding = (tf.constant(0, image_type), tf.constant(IGNORE_LABEL, tf.uint8))
     return (
-        dataset.padded_batch(share, padding_values=padding)
+        dataset.padded_batch(part, padding_values=padding)
         .map(_as_model_input, num_parallel_calls=tf.data.AUTOTUNE)
         .apply(tf.data.experimental.assert_cardinality(num_batches))
         .prefetch(tf.data.AUTOTUNE)
     )
-
-
-def _share(batch_size, num_workers):
-    """Images of a global batch that each worker takes."""
-    if batch_size % num_workers:
-        raise UserError(f"batch_size {batch_size} is no multiple of {num_workers} workers")
-    return batch_size // num_workers
 
 
 @contextlib.contextmanager
@@ -210,14 +241,14 @@ def _interleaved(paths):
     )
 
 
-def _shuffled_passes(records_dir, split, config, seed):
+def _shuffled_passes(records_dir, split, config, seed, decode):
     """A function from the number of a pass to its records, in an order of its own.
 
-    They are serialised, or, with `config.cache`, decoded images and labels.
+    They are serialised, or, with `config.cache`, already decoded.
     """
     paths = _shard_paths(records_dir, split)
     if config.cache:
-        decoded = _interleaved(paths).map(_image_and_label, num_parallel_calls=tf.data.AUTOTUNE)
+        decoded = _interleaved(paths).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         decoded = decoded.cache()
         num_images = DatasetInfo.load(records_dir).split(split).num_images
         return lambda number: _shuffled(decoded, num_images, _seeds(seed, ORDER, number))

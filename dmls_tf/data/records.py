@@ -92,6 +92,12 @@ def parse_record(serialized, instances=False):
     return example
 
 
+def parse_name(serialized):
+    """The name of a record's image file, a scalar string, empty where it has none."""
+    feature = tf.io.FixedLenFeature((), tf.string, default_value="")
+    return tf.io.parse_single_example(serialized, {FILENAME: feature})[FILENAME]
+
+
 def decode_image(content):
     """JPEG or PNG bytes to uint8 `[H, W, 3]`, grey images included."""
     image = tf.io.decode_image(content, channels=3, expand_animations=False)

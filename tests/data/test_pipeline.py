@@ -10,11 +10,13 @@ from data_prep.conversion import Settings, convert
 from data_prep.samples import SourceFiles
 from dmls_tf.config import DataConfig
 from dmls_tf.data.pipeline import (
+    Share,
     evaluation_batches,
     faults_named,
     read_split,
     steps_per_pass,
     training_batches,
+    training_names,
 )
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.datasets import CAMVID
@@ -97,21 +99,33 @@ def test_a_cache_changes_no_more_than_the_order(synthetic_records):
 def test_workers_share_every_global_batch(synthetic_records):
     config = dataclasses.replace(CONFIG, batch_size=4)
     whole = batches_of(synthetic_records, config)
-    shares = [batches_of(synthetic_records, config, worker=(index, 2)) for index in range(2)]
+    shares = [batches_of(synthetic_records, config, share=Share(index, 2)) for index in range(2)]
     for batch, *parts in zip(whole, *shares, strict=True):
         for everything, one, two in zip(batch, *parts, strict=True):
             np.testing.assert_array_equal(everything[0::2], one)
             np.testing.assert_array_equal(everything[1::2], two)
     small = DataConfig(image_size=(24, 32), batch_size=2)
     labels = [
-        [label.numpy() for _, label in evaluation_batches(synthetic_records, "val", small, worker)]
-        for worker in ((0, 1), (0, 2), (1, 2))
+        [label.numpy() for _, label in evaluation_batches(synthetic_records, "val", small, share)]
+        for share in (Share(), Share(0, 2), Share(1, 2))
     ]
     assert [len(some) for some in labels] == [2, 2, 2]
     pairs = zip(*labels[1:], strict=True)
     np.testing.assert_array_equal(labels[0], [np.concatenate(pair) for pair in pairs])
-    with pytest.raises(UserError, match="batch_size 4 is no multiple of 3 workers"):
-        batches_of(synthetic_records, config, worker=(0, 3))
+    with pytest.raises(UserError, match="batch_size 4 is no multiple of 3 replicas"):
+        batches_of(synthetic_records, config, share=Share(0, 3))
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_the_records_of_a_step_can_be_named(cache, synthetic_records):
+    config = DataConfig(image_size=(48, 64), flip=False, batch_size=5, cache=cache)
+    by_image = {
+        example["image"].numpy().tobytes(): example["filename"].numpy().decode()
+        for example in read_split(synthetic_records, "train")
+    }
+    for step, (images, _) in enumerate(batches_of(synthetic_records, config, count=5)):
+        names = [by_image[image.astype(np.uint8).tobytes()] for image in images]
+        assert training_names(synthetic_records, "train", config, 0, step) == names
 
 
 def test_the_last_batch_is_left_out_or_padded_with_ignored_images(synthetic_records):
