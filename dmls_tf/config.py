@@ -4,9 +4,13 @@ import dataclasses
 
 from dmls_tf.errors import UserError
 
-FORCES = ("head", "scores")
+NETWORKS = ("dfcn", "fcn8s")
+FORCES = ("head", "scores", "gaussian", "adaptive", "scores+adaptive")
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "polynomial")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+FROZEN_BATCH_NORMS = ("none", "encoder", "all")
+STAGES = ("coarse", "head", "joint")
 
 
 def _check(condition, name, rule, value):
@@ -33,31 +37,43 @@ class ModelConfig:
     """One DMLS network. Every field is kept in the saved model.
 
     Attributes:
-        num_classes: N, at least 2.
+        num_classes: N, 2 to 255.
+        network: "dfcn" (dilated encoder, skip decoder) or "fcn8s" (the paper's baseline).
         backbone: a name in `dmls_tf.models.backbones.BACKBONES`.
         output_stride: 8 or 16, of the dilated encoder's last feature map.
         width: width multiplier of the encoder, 1 for the published network (and its weights).
         score_stride: 4 or 2, of the decoder's class scores.
         decoder_channels: at stride 8 and coarser; half as many at finer strides.
         num_steps: K recurrent steps; any K loads the same weights.
+        prior_gradient: let gradients reach step k through the prediction it hands to step k + 1.
         level_set: False leaves the scores as they are (a plain recurrent FCN).
-        force: "head" (a learned likelihood) or "scores".
-        band, evolution_steps, dt, epsilon, rho, curvature_mean, temperature, score_gradient,
-            max_phases: see `dmls_tf.layers.MultiphaseLevelSet`.
+        force: the log f of eq. 9, see `dmls_tf.models.likelihood`.
+        head_stride: 1 or 2, resolution of the force "head".
+        evolution_steps: of the level sets of the last recurrent step, which is the answer.
+        prior_evolution_steps: of the level sets of the steps before, whose predictions are priors.
+        band, dt, epsilon, rho, curvature_mean, temperature, score_gradient, max_phases: see
+            `dmls_tf.layers.MultiphaseLevelSet`.
+        coarse_adjustment, likelihood_adjustment: these times the logarithm of the median-frequency
+            class weights are added to the coarse scores and to log f, at inference only. Scores
+            that were learned with those weights are calibrated by a negative number.
         batch_norm_momentum: of every batch normalisation; lower for short training runs.
     """
 
     num_classes: int
+    network: str = "dfcn"
     backbone: str = "resnet50"
     output_stride: int = 16
     width: float = 1.0
     score_stride: int = 4
     decoder_channels: int = 128
     num_steps: int = 4
+    prior_gradient: bool = False
     level_set: bool = True
     force: str = "head"
+    head_stride: int = 2
     band: int = 8
     evolution_steps: int = 3
+    prior_evolution_steps: int = 1
     dt: float = 0.4
     epsilon: float = 1.0
     rho: float | None = None
@@ -65,6 +81,8 @@ class ModelConfig:
     temperature: float = 0.1
     score_gradient: float = 1.0
     max_phases: int | None = 24
+    coarse_adjustment: float = 0.0
+    likelihood_adjustment: float = 0.0
     batch_norm_momentum: float = 0.99
 
     def __post_init__(self):
@@ -72,6 +90,8 @@ class ModelConfig:
         _check(self.num_classes <= 255, "num_classes", "at most 255", self.num_classes)
         _check(self.output_stride in (8, 16), "output_stride", "8 or 16", self.output_stride)
         _check(self.score_stride in (2, 4), "score_stride", "2 or 4", self.score_stride)
+        _check(self.head_stride in (1, 2), "head_stride", "1 or 2", self.head_stride)
+        _check_choice("network", self.network, NETWORKS)
         _check_choice("force", self.force, FORCES)
         _check_positive(self, "width", "decoder_channels", "num_steps")
 
@@ -118,6 +138,26 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class Stage:
+    """A part of a staged training.
+
+    Attributes:
+        name: "coarse" (the network without its level set), "head" (only the likelihood) or "joint"
+            (everything).
+        epochs: passes over the training split.
+        rate: factor of the learning rate.
+    """
+
+    name: str
+    epochs: int
+    rate: float = 1.0
+
+    def __post_init__(self):
+        _check_choice("stage", self.name, STAGES)
+        _check_positive(self, "epochs", "rate")
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """How a network is trained.
 
@@ -125,15 +165,30 @@ class TrainConfig:
         epochs: passes over the training split.
         steps_per_epoch: None for a whole pass.
         optimizer: "sgd" (momentum 0.9) or "adam".
-        learning_rate: at the start.
+        learning_rate: before the schedule.
         schedule: "constant", "step" (times 0.1 after half of the epochs) or "polynomial"
             (power 0.9, down to a two-hundredth).
+        warmup_steps: in which the rate rises linearly from zero.
+        new_parameter_rate: factor of the learning rate of the recurrent and level-set parameters.
         weight_decay: factor of the squared kernels' half in the loss.
+        clip_norm: largest norm of the gradient of the global batch, None for any.
+        accumulate: parts of a replica's batch, whose gradients are summed one after the other.
+        average: momentum of the running average of the weights that is validated and saved, None
+            for the weights themselves.
         class_weighting: exponent of the median-frequency class weights of eq. 12: 1 for the
             paper's, 0 for none.
         boundary_weight: added to the weight of pixels where the label changes (eq. 12).
         coarse_weight, evolved_weight, head_weight: of the losses of each recurrent step.
+        deep_supervision: False for a loss on the last prediction alone.
+        train_only: "head" keeps everything but the likelihood as it is; "all".
+        freeze_batch_norm: "none", "encoder" or "all": keep statistics, scale and shift.
         backbone_weights: "none", "imagenet" or the path of a weight file.
+        initial_model: None or a `model.keras` of the same network, to start from.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16"; losses and level sets are
+            float32 in any case.
+        jit_compile: compile the step with XLA; on one device only.
+        remat: compute each recurrent step again in the backward pass, to save memory.
+        checkpoint_steps: save the whole state after so many steps, and after each epoch.
         seed: of the weights, the order of the records and the augmentation.
     """
 
@@ -142,18 +197,40 @@ class TrainConfig:
     optimizer: str = "sgd"
     learning_rate: float = 1e-2
     schedule: str = "step"
+    warmup_steps: int = 0
+    new_parameter_rate: float = 1.0
     weight_decay: float = 5e-4
+    clip_norm: float | None = None
+    accumulate: int = 1
+    average: float | None = None
     class_weighting: float = 1.0
     boundary_weight: float = 1.0
     coarse_weight: float = 1.0
     evolved_weight: float = 1.0
     head_weight: float = 1.0
+    deep_supervision: bool = True
+    train_only: str = "all"
+    freeze_batch_norm: str = "none"
     backbone_weights: str = "none"
+    initial_model: str | None = None
+    precision: str = "float32"
+    jit_compile: bool = False
+    remat: bool = False
+    checkpoint_steps: int = 1000
     seed: int = 0
 
     def __post_init__(self):
-        _check_positive(self, "epochs", "learning_rate")
+        _check_positive(self, "epochs", "learning_rate", "new_parameter_rate", "accumulate")
+        _check_positive(self, "checkpoint_steps")
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("schedule", self.schedule, SCHEDULES)
-        for name in ("weight_decay", "class_weighting", "boundary_weight", "coarse_weight"):
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("train_only", self.train_only, ("all", "head"))
+        _check_choice("freeze_batch_norm", self.freeze_batch_norm, FROZEN_BATCH_NORMS)
+        _check(self.average is None or 0 < self.average < 1, "average", "in 0..1", self.average)
+        _check(
+            self.clip_norm is None or self.clip_norm > 0, "clip_norm", "positive", self.clip_norm
+        )
+        weights = ("weight_decay", "class_weighting", "boundary_weight", "coarse_weight")
+        for name in (*weights, "evolved_weight", "head_weight", "warmup_steps"):
             _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))

@@ -25,7 +25,7 @@ def complexity(config, size):
         size: pixels.
 
     Returns:
-        A list of `Part`: the image convolution, run once, and what runs at each step.
+        A list of `Part`: what runs once (its name says so), and what runs at each step.
     """
     model = build_dmls(config)
     dfcn = model.dfcn
@@ -34,14 +34,19 @@ def complexity(config, size):
     features = _output_specs(dfcn.body, entry)
     parts = [
         _part("image convolution (once)", dfcn.stem, image),
-        _part("prior convolution", dfcn.prior_convolution, _like(image, config.num_classes)),
+        _part("prior convolution", dfcn.prior_convolution, _like(entry, config.num_classes)),
         _part("encoder", dfcn.body, entry),
         _part("decoder", dfcn.decoder, features),
     ]
-    if model.likelihood:
-        last = _output_specs(dfcn.decoder, features)[1]
-        inputs = [image, _like(image, config.num_classes), features[0], last]
-        parts.append(_part("likelihood head", model.likelihood, inputs))
+    if model.level_set and config.force == "head":
+        head = model.likelihood
+        shared = _output_specs(head.image_part, [image, entry])
+        logits, last = _output_specs(dfcn.decoder, features)
+        small = (
+            _like(shared, config.num_classes) if head.stride > 1 else _like(image, logits.shape[-1])
+        )
+        parts.insert(1, _part("head, image part (once)", head.image_part, [image, entry]))
+        parts.append(_part("head", head.step_part, [shared, small, last]))
     return parts
 
 
@@ -49,7 +54,7 @@ def complexity_table(parts):
     """The parts as lines of text, with all parameters and the operations of one step."""
     lines = [f"{'part':<26}{'parameters':>12}{'GFLOPs':>10}"]
     parameters = sum(part.parameters for part in parts)
-    a_step = sum(part.flops for part in parts[1:])
+    a_step = sum(part.flops for part in parts if "once" not in part.name)
     for part in [*parts, Part("one step from the second", parameters, a_step)]:
         lines.append(f"{part.name:<26}{part.parameters:>12,}{part.flops / 1e9:>10.1f}")
     return "\n".join(lines)

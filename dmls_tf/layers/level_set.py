@@ -39,6 +39,7 @@ class MultiphaseLevelSet(keras.layers.Layer):
         logits: float `[B, H, W, N]`, N >= 2.
         log_likelihood: log f_i of eq. 9, float `[B, H, W, N]`; the log-softmax of the
             logits where it is left out.
+        training: False leaves out the straight-through term, which only has a gradient.
 
     Returns:
         float32 `[B, H, W, N]`, whatever the precision policy.
@@ -85,37 +86,45 @@ class MultiphaseLevelSet(keras.layers.Layer):
         self.score_gradient = score_gradient
         self.max_phases = max_phases
 
-    def call(self, logits, log_likelihood=None):
+    def call(self, logits, log_likelihood=None, training=None):
         if log_likelihood is None:
             log_likelihood = ops.log_softmax(logits, axis=-1)
         labels = ops.cast(ops.argmax(logits, axis=-1), "int32")
-        scores = ops.softmax(logits, axis=-1)
-        slope = 2.0 * self.band * self.score_gradient
-        # Zero, with the gradient that the hard labels lack.
-        straight = slope * _phases_first(ops.stop_gradient(scores) - scores)
+        straight = None if training is False else self._straight_through(logits)
         force = region_force(_phases_first(log_likelihood), self.rho, self.force_scale)
         num_classes = logits.shape[-1]
         if self.max_phases is None or self.max_phases >= num_classes:
             phi = signed_distance_phases_first(labels, num_classes, self.band)
-            phi = self._evolve(phi + straight, force, num_classes)
+            phi = phi if straight is None else phi + straight
+            phi = self._evolve(phi, force, num_classes)
         else:
             phi = self._evolve_largest(labels, straight, force)
         return ops.transpose(phi, (0, 2, 3, 1)) / (-2.0 * self.band * self.temperature)
+
+    def _straight_through(self, logits):
+        """Zero, with the gradient that the hard labels lack: `[B, N, H, W]`."""
+        scores = ops.softmax(logits, axis=-1)
+        slope = 2.0 * self.band * self.score_gradient
+        return slope * _phases_first(ops.stop_gradient(scores) - scores)
 
     def _evolve(self, phi, force, num_classes):
         mean = num_classes if self.curvature_mean == "all" else "active"
         return evolve(phi, force, self.num_steps, self.dt, self.epsilon, mean)
 
     def _evolve_largest(self, labels, straight, force):
-        num_classes = straight.shape[1]
+        num_classes = force.shape[1]
         phases = largest_phases(labels, num_classes, self.max_phases)
         position = positions(phases, num_classes)
         phi = signed_distance_phases_first(
             renumber(labels, position), self.max_phases + 1, self.band
         )
         phi, rest = phi[:, : self.max_phases], phi[:, self.max_phases :]
-        phi = self._evolve(phi + select(straight, phases), select(force, phases), num_classes)
+        if straight is not None:
+            phi = phi + select(straight, phases)
+        phi = self._evolve(phi, select(force, phases), num_classes)
         phi = restore(phi, rest, labels, position, outside=float(self.band))
+        if straight is None:
+            return phi
         standing = ops.cast(ops.equal(position, self.max_phases), "float32")
         return phi + standing[:, :, None, None] * straight
 

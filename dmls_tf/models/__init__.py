@@ -2,6 +2,17 @@
 
 from dmls_tf.models.backbones import BACKBONES, load_backbone_weights
 from dmls_tf.models.dfcn import build_dfcn
-from dmls_tf.models.dmls import DMLS, build_dmls, load_dmls
+from dmls_tf.models.dmls import DMLS, build_dmls, copy_weights, load_dmls, with_settings
+from dmls_tf.models.remat import batch_norms_of
 
-__all__ = ["BACKBONES", "DMLS", "build_dfcn", "build_dmls", "load_backbone_weights", "load_dmls"]
+__all__ = [
+    "BACKBONES",
+    "DMLS",
+    "batch_norms_of",
+    "build_dfcn",
+    "build_dmls",
+    "copy_weights",
+    "load_backbone_weights",
+    "load_dmls",
+    "with_settings",
+]

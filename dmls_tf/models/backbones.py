@@ -34,11 +34,26 @@ class BackboneSpec:
         constructor: of the classification network, in `keras.applications`.
         scaling: mode of `keras.applications.imagenet_utils.preprocess_input`.
         taps: the last layer before each stride, finest first, for the strides 2, 4, 8, 16 (, 32).
+        fcn_taps: what an FCN-8s scores, at the strides 8, 16, 32.
+        classifier: channels of the fully connected layers that an FCN-8s turns into convolutions.
     """
 
     constructor: Callable
     scaling: str
     taps: tuple[str, ...]
+    fcn_taps: tuple[str, ...]
+    classifier: tuple[int, ...] = ()
+
+
+def _vgg(constructor, depth):
+    """VGG nets: `depth` convolutions in each of the blocks 3 to 5."""
+    return BackboneSpec(
+        constructor,
+        "caffe",
+        taps=("block2_conv2", *(f"block{block}_conv{depth}" for block in (3, 4, 5))),
+        fcn_taps=("block3_pool", "block4_pool", "block5_pool"),
+        classifier=(4096, 4096),
+    )
 
 
 def _resnet(constructor, depth3, depth4):
@@ -49,21 +64,25 @@ def _resnet(constructor, depth3, depth4):
         f"conv4_block{depth4}_out",
         "conv5_block3_out",
     )
-    return BackboneSpec(constructor, "caffe", taps)
+    return BackboneSpec(constructor, "caffe", taps, fcn_taps=taps[2:])
 
+
+_MOBILENET_TAPS = (
+    "expanded_conv_project_BN",
+    "block_2_add",
+    "block_5_add",
+    "block_12_add",
+    "out_relu",
+)
 
 BACKBONES = {
-    "vgg16": BackboneSpec(
-        keras.applications.VGG16,
-        "caffe",
-        ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"),
-    ),
+    "vgg16": _vgg(keras.applications.VGG16, 3),
+    "vgg19": _vgg(keras.applications.VGG19, 4),
     "resnet50": _resnet(keras.applications.ResNet50, 4, 6),
     "resnet101": _resnet(keras.applications.ResNet101, 4, 23),
+    "resnet152": _resnet(keras.applications.ResNet152, 8, 36),
     "mobilenetv2": BackboneSpec(
-        keras.applications.MobileNetV2,
-        "tf",
-        ("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_12_add", "out_relu"),
+        keras.applications.MobileNetV2, "tf", _MOBILENET_TAPS, fcn_taps=_MOBILENET_TAPS[2:]
     ),
 }
 
@@ -104,7 +123,7 @@ def build_backbone(name, output_stride=16, width=1.0, momentum=None):
 
     Args:
         name: a key of `BACKBONES`.
-        output_stride: 8 or 16.
+        output_stride: 8 or 16; 32 for the network as published, with the taps of an FCN-8s.
         width: multiplies the channels of every layer (rounded to multiples of 8).
         momentum: of the batch normalisations, None for the published one.
 
@@ -125,11 +144,14 @@ def build_backbone(name, output_stride=16, width=1.0, momentum=None):
         _resize_layer(layer, width, momentum)
     network = keras.Model.from_config(config)
     entry = network.get_layer(first["config"]["name"]).output
-    outputs = [network.get_layer(tap).output for tap in spec.taps]
+    taps, strides = spec.taps, tuple(2 ** (i + 1) for i in range(len(spec.taps)))
+    if output_stride == 32:
+        taps, strides = spec.fcn_taps, (8, 16, 32)
+    outputs = [network.get_layer(tap).output for tap in taps]
     body = keras.Model(entry, outputs, name="encoder")
     if activation not in (None, "linear"):
         body = _activate_first(body, activation)
-    strides = tuple(min(2 ** (i + 1), output_stride) for i in range(len(spec.taps)))
+    strides = tuple(min(stride, output_stride) for stride in strides)
     stem = keras.Model(network.inputs[0], entry, name="image_convolution")
     return Backbone(network, stem, body, strides, spec.scaling)
 

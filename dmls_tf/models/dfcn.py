@@ -3,7 +3,7 @@
     E = W_I * I + W_P * P + b                                                     (eqs 1, 2)
 
 feeds the encoder; the decoder climbs from the output stride over the skips at strides 8 and 4
-(and 2) to the class scores.
+(and 2) to the class scores. With `network="fcn8s"` both are those of the paper's baseline.
 """
 
 import keras
@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from dmls_tf.layers.resize import ResizeLike
 from dmls_tf.models.backbones import build_backbone
+from dmls_tf.models.fcn8s import build_fcn8s_decoder
 
 SKIP_CHANNELS = 48
 
@@ -26,7 +27,7 @@ class ImageScaling(keras.layers.Layer):
     """
 
     def __init__(self, mode, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # pixels lose nothing to half precision
         self.mode = mode
 
     def call(self, images):
@@ -41,7 +42,7 @@ class ImageScaling(keras.layers.Layer):
 
 
 class DFCN(keras.layers.Layer):
-    """The dilated fully convolutional network of one step.
+    """The fully convolutional network of one step.
 
     `image_features(images)` is W_I * I + b, the same at every step: compute it once.
 
@@ -49,29 +50,39 @@ class DFCN(keras.layers.Layer):
         config: a `dmls_tf.config.ModelConfig`.
 
     Call arguments:
-        image_features: `[B, H/s, W/s, C]`.
-        prior: P, `[B, H, W, N]`, the previous prediction; None at the first step, where P = 0.
+        image_features: `[B, h, w, C]`.
+        prior: P, `[B, h, w, N]`, the previous prediction at the resolution of the image features
+            (see `reduce`); None at the first step, where P = 0.
 
     Returns:
-        A dict: `logits` float32 `[B, H/4, W/4, N]` (at the score stride), `low` the encoder's
-        finest features, `decoder` the decoder's last features.
+        A dict: `logits` float32 `[B, H/s, W/s, N]`, `decoder` the features they come from.
     """
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         self.config = config
+        plain = config.network == "fcn8s"
         self.backbone = build_backbone(
-            config.backbone, config.output_stride, config.width, config.batch_norm_momentum
+            config.backbone,
+            32 if plain else config.output_stride,
+            config.width,
+            config.batch_norm_momentum,
         )
         self.scaling = ImageScaling(self.backbone.scaling, name="image_scaling")
         self.stem = self.backbone.stem
         self.body = self.backbone.body
         self.prior_convolution = build_prior_convolution(self.stem, config.num_classes)
-        self.decoder = build_decoder(self.body, self.backbone.strides, config)
+        build = build_fcn8s_decoder if plain else build_decoder
+        self.decoder = build(self.backbone, config)
         self.built = True
 
     def image_features(self, images, training=None):
         return self.stem(self.scaling(images), training=training)
+
+    def reduce(self, maps):
+        """Averages `[B, H, W, N]` to the resolution of the image features, where P enters."""
+        stride = _stem_convolution(self.stem).strides[0]
+        return ops.average_pool(maps, stride, padding="same") if stride > 1 else maps
 
     def call(self, image_features, prior=None, training=None):
         entry = image_features
@@ -79,41 +90,40 @@ class DFCN(keras.layers.Layer):
             entry = entry + self.prior_convolution(prior)
         features = self.body(entry, training=training)
         logits, last = self.decoder(features, training=training)
-        return {"logits": logits, "low": features[0], "decoder": last}
+        return {"logits": logits, "decoder": last}
 
 
 def build_prior_convolution(stem, num_classes):
-    """W_P: a convolution with the geometry of the stem's, zero at first.
+    """W_P: a 3x3 convolution at the resolution of the stem's result, zero at first.
 
     Zeros make the untrained recurrence repeat its first step, whose weights may be published ones.
+    Where the stem is strided, P is averaged to its resolution first: P is smooth but for its
+    contours, and a 7x7 kernel over N full-size maps would cost an eighth of a ResNet-50 step.
     """
     prior = keras.Input((None, None, num_classes))
-    x = prior
-    for layer in stem.layers:
-        settings = layer.get_config()
-        if isinstance(layer, layers.ZeroPadding2D):
-            x = layers.ZeroPadding2D(settings["padding"], data_format="channels_last")(x)
-        elif isinstance(layer, layers.Conv2D):
-            x = layers.Conv2D(
-                settings["filters"],
-                settings["kernel_size"],
-                strides=settings["strides"],
-                padding=settings["padding"],
-                use_bias=False,
-                kernel_initializer="zeros",
-                name="prior",
-            )(x)
-    return keras.Model(prior, x, name="prior_convolution")
+    convolution = layers.Conv2D(
+        _stem_convolution(stem).filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="zeros",
+        name="prior",
+    )
+    return keras.Model(prior, convolution(prior), name="prior_convolution")
 
 
-def build_decoder(body, strides, config):
+def _stem_convolution(stem):
+    return next(layer for layer in stem.layers if isinstance(layer, layers.Conv2D))
+
+
+def build_decoder(backbone, config):
     """The skip decoder: encoder features -> (float32 logits, last features) at the score stride."""
-    features = [keras.Input(output.shape[1:]) for output in body.outputs]
+    features = [keras.Input(output.shape[1:]) for output in backbone.body.outputs]
     x = _convolve(features[-1], config.decoder_channels, 1, config, "deep")
     for stride in (8, 4, 2):
         if stride < config.score_stride:
             break
-        skip = features[strides.index(stride)]
+        skip = features[backbone.strides.index(stride)]
         channels = config.decoder_channels if stride == 8 else config.decoder_channels // 2
         skip = _convolve(skip, min(SKIP_CHANNELS, channels), 1, config, f"skip{stride}")
         x = layers.Concatenate()([ResizeLike()([x, skip]), skip])
@@ -144,11 +154,11 @@ def build_dfcn(config):
 
     Returns:
         A `keras.Model` with the inputs `image` `[B, H, W, 3]`, 0..255, and `prior`
-        `[B, H, W, N]`, and the output `[B, H, W, N]`.
+        `[B, H, W, N]`, and the output `[B, H, W, N]`, float32 logits.
     """
     image = keras.Input((None, None, 3), name="image")
     prior = keras.Input((None, None, config.num_classes), name="prior")
     dfcn = DFCN(config, name="dfcn")
-    step = dfcn(dfcn.image_features(image), prior)
+    step = dfcn(dfcn.image_features(image), dfcn.reduce(prior))
     logits = ResizeLike(dtype="float32")([step["logits"], image])
     return keras.Model({"image": image, "prior": prior}, logits, name="dfcn")

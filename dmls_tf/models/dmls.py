@@ -7,8 +7,8 @@
         P_k = softmax(level_set(S_k, f_k))          evolved prediction
 
 Algorithm 1 of the paper ends with a DFCN whose scores are neither evolved nor returned; it is
-left out. P_k carries no gradient to step k - 1: every step has a loss of its own, and training
-through P made no difference in accuracy.
+left out. P_k carries no gradient to step k - 1 unless `prior_gradient` says so: every step has a
+loss of its own, and training through P made no difference in accuracy.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ import pathlib
 import zipfile
 
 import keras
+import numpy as np
 from keras import ops
 
 from dmls_tf.config import ModelConfig
@@ -23,7 +24,8 @@ from dmls_tf.errors import UserError
 from dmls_tf.layers.level_set import MultiphaseLevelSet
 from dmls_tf.layers.resize import ResizeLike
 from dmls_tf.models.dfcn import DFCN
-from dmls_tf.models.likelihood import build_likelihood_head
+from dmls_tf.models.likelihood import build_likelihood
+from dmls_tf.models.remat import batch_norms_of, recomputed
 
 
 @keras.saving.register_keras_serializable(package="dmls")
@@ -33,35 +35,36 @@ class DMLS(keras.Model):
     Args:
         config: a `ModelConfig`, or its fields as a dict.
         metadata: what a saved model should say of itself, JSON types only; training stores
-            `classes`, `palette` and `image_size`.
+            `classes`, `palette`, `image_size` and `class_weights` (median-frequency).
+
+    Attributes:
+        remat: in training, compute all steps but the last again in the backward pass: memory
+            hardly grows with K.
 
     Call arguments:
         images: `[B, H, W, 3]`, RGB, 0..255, any size.
 
     Returns:
-        A dict of float32 logits `[B, H, W, N]`, one entry a supervised output of each step k:
-        `coarse_k`; `likelihood_k` with the force "head"; `evolved_k` with a level set.
+        A dict of float32 logits `[B, H, W, N]`, the outputs of each step k: `coarse_k`;
+        `likelihood_k` with the force "head"; `evolved_k` with a level set. In a compiled function
+        that returns only some of them, the others cost nothing.
     """
 
     def __init__(self, config, metadata=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # its layers follow the global policy
         self.config = config if isinstance(config, ModelConfig) else ModelConfig(**config)
         self.metadata = dict(metadata or {})
+        self.remat = False
         self.dfcn = DFCN(self.config, name="dfcn")
         # Built for any K, so that any K loads the same weights; idle when there is one step.
         self.dfcn.prior_convolution.trainable = self.config.num_steps > 1
         self.resize = ResizeLike(dtype="float32", name="resize")
-        self.likelihood, self.level_set = None, None
+        self.likelihood, self.level_set, self.prior_level_set = None, None, None
         if self.config.level_set:
-            self.level_set = _build_level_set(self.config)
-            if self.config.force == "head":
-                channels = (
-                    self.dfcn.body.outputs[0].shape[-1],
-                    self.dfcn.decoder.outputs[1].shape[-1],
-                )
-                self.likelihood = build_likelihood_head(
-                    self.config.num_classes, channels, self.config.batch_norm_momentum
-                )
+            config = self.config
+            self.level_set = _build_level_set(config, config.evolution_steps)
+            self.prior_level_set = _build_level_set(config, config.prior_evolution_steps)
+            self.likelihood = build_likelihood(self.config, self.dfcn)
         self.built = True
 
     @property
@@ -73,30 +76,63 @@ class DMLS(keras.Model):
     def output_keys(self):
         """Names of all outputs, in the order of the steps."""
         kinds = ["coarse"]
-        kinds += ["likelihood"] if self.likelihood else []
+        kinds += ["likelihood"] if self.level_set and self.config.force == "head" else []
         kinds += ["evolved"] if self.level_set else []
         return [f"{kind}_{k}" for k in range(1, self.config.num_steps + 1) for kind in kinds]
 
     def call(self, images, training=None):
         images = ops.cast(images, "float32")
         image_features = self.dfcn.image_features(images, training=training)
-        centred = images / 127.5 - 1.0
-        outputs, prior = {}, None
+        prepared = []
+        if self.level_set:
+            centred = images / 127.5 - 1.0
+            prepared = self.likelihood.prepare(centred, image_features, training=training)
+        outputs, prior = {}, []
         for k in range(1, self.config.num_steps + 1):
-            step = self.dfcn(image_features, prior, training=training)
-            scores = self.resize([step["logits"], images])
-            outputs[f"coarse_{k}"] = scores
-            if self.level_set:
-                log_likelihood = None
-                if self.likelihood:
-                    log_likelihood = self.likelihood(
-                        [centred, scores, step["low"], step["decoder"]], training=training
-                    )
-                    outputs[f"likelihood_{k}"] = log_likelihood
-                scores = self.level_set(scores, log_likelihood)
-                outputs[f"evolved_{k}"] = scores
-            prior = ops.stop_gradient(ops.softmax(scores, axis=-1))
-        return outputs
+            step = self._step_function(len(prepared), k == self.config.num_steps, training)
+            image_features, results = step(image_features, images, *prepared, *prior)
+            scores = results.get("evolved", results["coarse"])
+            prior = [ops.softmax(self.dfcn.reduce(scores), axis=-1)]
+            if not self.config.prior_gradient:
+                prior = [ops.stop_gradient(prior[0])]
+            outputs |= {f"{kind}_{k}": results[kind] for kind in results}
+        return {key: outputs[key] for key in self.output_keys}
+
+    def _step_function(self, num_prepared, last, training):
+        """One recurrent step as a function of tensors: image features, images, prepared, prior.
+
+        It returns the image features before its results. Their gradient comes from the steps after
+        it, so that a step is not computed again before the next one's gradient is done.
+        """
+
+        def step(image_features, images, *tensors):
+            prepared, prior = tensors[:num_prepared], [*tensors[num_prepared:], None][0]
+            level_set = self.level_set if last else self.prior_level_set
+            results = self._step(images, image_features, prepared, prior, level_set, training)
+            return image_features, results
+
+        recompute = self.remat and training and not last
+        return recomputed(step, batch_norms_of(self)) if recompute else step
+
+    def _step(self, images, image_features, prepared, prior, level_set, training):
+        step = self.dfcn(image_features, prior, training=training)
+        coarse = self.resize([step["logits"], images])
+        if not level_set:
+            return {"coarse": self._adjusted(coarse, self.config.coarse_adjustment, training)}
+        log_f = self.likelihood(prepared, coarse, step, training=training)
+        coarse = self._adjusted(coarse, self.config.coarse_adjustment, training)
+        log_f = self._adjusted(log_f, self.config.likelihood_adjustment, training)
+        evolved = level_set(coarse, log_f, training=training)
+        return {"coarse": coarse, "likelihood": log_f, "evolved": evolved}
+
+    def _adjusted(self, logits, factor, training):
+        """Logits with `factor` times the log of the class weights added, at inference."""
+        if training or not factor:
+            return logits
+        if "class_weights" not in self.metadata:
+            raise UserError("an adjustment by class frequency needs metadata['class_weights']")
+        shift = factor * np.log(np.asarray(self.metadata["class_weights"], np.float32))
+        return logits + ops.convert_to_tensor(shift, "float32")
 
     def get_config(self):
         return {
@@ -106,12 +142,12 @@ class DMLS(keras.Model):
         }
 
 
-def _build_level_set(config):
+def _build_level_set(config, num_steps):
     # Log-probabilities of a network are far from the contour's scale; those of a trained head
     # are made for it.
     return MultiphaseLevelSet(
         band=config.band,
-        num_steps=config.evolution_steps,
+        num_steps=num_steps,
         dt=config.dt,
         epsilon=config.epsilon,
         rho=config.rho,
@@ -120,7 +156,6 @@ def _build_level_set(config):
         temperature=config.temperature,
         score_gradient=config.score_gradient,
         max_phases=config.max_phases,
-        name="level_set",
     )
 
 
@@ -129,11 +164,50 @@ def build_dmls(config, metadata=None):
     return DMLS(config, metadata, name="dmls")
 
 
-def load_dmls(path):
-    """Loads a saved `model.keras`.
+def with_settings(model, **changes):
+    """The same network, weights copied, with other settings: another K, another evolution.
+
+    Args:
+        model: a `DMLS`.
+        changes: fields of `ModelConfig` that change no weight's shape.
 
     Raises:
-        UserError: there is no such file, or it holds no DMLS model.
+        UserError: the weights do not fit the new settings.
+    """
+    changed = DMLS(dataclasses.replace(model.config, **changes), model.metadata, name=model.name)
+    copy_weights(model, changed)
+    return changed
+
+
+def copy_weights(source, target):
+    """Copies the weights of a `DMLS` to another, of the likelihood where both have one.
+
+    A target with a likelihood that the source lacks keeps its own, fresh one.
+
+    Raises:
+        UserError: the networks differ.
+    """
+    pairs = [(source.dfcn, target.dfcn)]
+    if source.likelihood and target.likelihood:
+        pairs.append((source.likelihood, target.likelihood))
+    for ours, theirs in pairs:
+        if [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
+            raise UserError(
+                f"the weights of its part {ours.name!r} do not fit; the settings of the network, "
+                f"now {target.config}, were {source.config}"
+            )
+        theirs.set_weights(ours.get_weights())
+
+
+def load_dmls(path, **changes):
+    """Loads a saved `model.keras`.
+
+    Args:
+        path: of the file.
+        changes: settings to change, see `with_settings`.
+
+    Raises:
+        UserError: there is no such file, it holds no DMLS model, or the changes do not fit.
     """
     if not pathlib.Path(path).is_file():
         raise UserError(f"{path}: no such model file; scripts/train.py writes WORK_DIR/model.keras")
@@ -143,4 +217,4 @@ def load_dmls(path):
         raise UserError(f"{path}: not a readable Keras model file") from error
     if not isinstance(model, DMLS):
         raise UserError(f"{path}: holds a {type(model).__name__}, not a DMLS model")
-    return model
+    return with_settings(model, **changes) if changes else model

@@ -23,6 +23,12 @@ def test_maps_have_the_strides_they_say(name, output_stride):
         assert feature.shape[1:3] == (SIZE // stride, SIZE // stride)
 
 
+def test_every_row_of_the_table_builds_with_its_taps():
+    for name, spec in BACKBONES.items():
+        assert build_backbone(name).strides == (2, 4, 8, 16, 16)[: len(spec.taps)]
+        assert build_backbone(name, output_stride=32).strides == (8, 16, 32)
+
+
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenetv2"])
 def test_subsampled_it_equals_the_strided_network_with_the_same_weights(name, rng):
     spec = BACKBONES[name]
@@ -90,5 +96,5 @@ def test_what_cannot_be_loaded_is_said(tmp_path):
 
 
 def test_unknown_names_are_listed():
-    with pytest.raises(UserError, match="unknown backbone 'alexnet'; known are vgg16, resnet50"):
+    with pytest.raises(UserError, match="unknown backbone 'alexnet'; known are vgg16, vgg19"):
         build_backbone("alexnet")

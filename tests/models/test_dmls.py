@@ -6,7 +6,7 @@ from keras import ops
 
 from dmls_tf.config import ModelConfig
 from dmls_tf.errors import UserError
-from dmls_tf.models import build_dfcn, build_dmls, load_dmls
+from dmls_tf.models import build_dfcn, build_dmls, load_dmls, with_settings
 
 SMALL = {
     "num_classes": 5,
@@ -14,6 +14,7 @@ SMALL = {
     "width": 0.25,
     "decoder_channels": 32,
     "num_steps": 2,
+    "prior_evolution_steps": 3,
 }
 
 
@@ -49,6 +50,8 @@ def test_outputs_are_full_size_float32_logits(backbone, rng):
     ("settings", "kinds", "final"),
     [
         ({"force": "scores"}, ["coarse", "evolved"], "evolved_2"),
+        ({"force": "gaussian"}, ["coarse", "evolved"], "evolved_2"),
+        ({"force": "scores+adaptive", "network": "fcn8s"}, ["coarse", "evolved"], "evolved_2"),
         ({"level_set": False}, ["coarse"], "coarse_2"),
     ],
 )
@@ -60,7 +63,7 @@ def test_outputs_follow_the_settings(settings, kinds, final, rng):
 
 
 def test_the_first_step_has_no_prior_and_the_second_the_first_prediction(rng):
-    config = ModelConfig(**SMALL)
+    config = ModelConfig(**SMALL | {"backbone": "vgg16"})  # takes P at full size
     model = build_dmls(config)
     randomise_prior(model, rng)
     images = images_of(rng)
@@ -74,6 +77,17 @@ def test_the_first_step_has_no_prior_and_the_second_the_first_prediction(rng):
     np.testing.assert_allclose(outputs["coarse_1"], first, atol=1e-4)
     np.testing.assert_allclose(outputs["coarse_2"], second, atol=1e-4)
     assert np.abs(first - second).max() > 1e-3
+
+
+def test_priors_may_evolve_less_than_the_answer(rng):
+    model = build_dmls(ModelConfig(**SMALL))
+    fewer = with_settings(model, prior_evolution_steps=0)
+    images = images_of(rng)
+    outputs, changed = model(images), fewer(images)
+    assert np.abs(changed["evolved_1"] - outputs["evolved_1"]).max() > 1e-3
+    np.testing.assert_allclose(
+        with_settings(fewer, num_steps=1)(images)["evolved_1"], outputs["evolved_1"], atol=1e-4
+    )
 
 
 def test_the_image_is_convolved_once(rng):
@@ -100,6 +114,119 @@ def test_any_number_of_steps_loads_the_same_weights(tmp_path, rng):
     np.testing.assert_allclose(values(one(images))["coarse_1"], expected["coarse_1"], atol=1e-5)
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], value, atol=1e-4)
+
+
+def test_the_number_of_steps_can_be_changed_afterwards(tmp_path, rng):
+    model = build_dmls(ModelConfig(**SMALL))
+    randomise_prior(model, rng)
+    model.save(tmp_path / "two.keras")
+    four = load_dmls(tmp_path / "two.keras", num_steps=4)
+    assert four.final_output == "evolved_4"
+    images = images_of(rng)
+    expected, found = values(model(images)), values(four(images))
+    np.testing.assert_allclose(found["evolved_2"], expected["evolved_2"], atol=1e-4)
+    with pytest.raises(UserError, match="the weights of its part 'dfcn' do not fit"):
+        load_dmls(tmp_path / "two.keras", num_classes=6)
+
+
+def test_one_model_runs_at_any_size(rng):
+    model = build_dmls(ModelConfig(**SMALL))
+    function = tf.function(lambda x: model(x, training=False)[model.final_output])
+    signature = tf.TensorSpec([None, None, None, 3])
+    function = function.get_concrete_function(signature)
+    for size in ((375, 500), (512, 512), (1024, 2048)):
+        assert function(tf.constant(images_of(rng, *size))).shape == (1, *size, 5)
+
+
+def test_at_inference_only_the_answer_costs_anything():
+    model = build_dmls(ModelConfig(**SMALL))
+    function = tf.function(lambda x: model(x, training=False)[model.final_output])
+    graph = function.get_concrete_function(tf.TensorSpec([1, 64, 64, 3])).graph
+    answer = graph.outputs[0].op.name
+    needed = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), [answer]).node
+    kinds = [node.op for node in needed]
+    # One prior from the first step; no straight-through term, no softmax of any output.
+    assert kinds.count("Softmax") == 1
+
+
+def test_adjustments_add_to_the_scores_at_inference_only(rng):
+    weights = [0.5, 1.0, 2.0, 4.0, 1.0]
+    metadata = {"class_weights": weights}
+    plain = build_dmls(ModelConfig(**SMALL | {"num_steps": 1}), metadata)
+    changes = {"coarse_adjustment": -0.5, "likelihood_adjustment": 0.25}
+    adjusted = with_settings(plain, **changes)
+    images = images_of(rng)
+    before, after = plain(images), adjusted(images)
+    for kind, factor in (("coarse", -0.5), ("likelihood", 0.25)):
+        difference = after[f"{kind}_1"] - before[f"{kind}_1"]
+        expected = np.broadcast_to(factor * np.log(weights), difference.shape)
+        np.testing.assert_allclose(difference, expected, atol=1e-4)
+    np.testing.assert_array_equal(
+        adjusted(images, training=True)["coarse_1"], plain(images, training=True)["coarse_1"]
+    )
+    with pytest.raises(UserError, match="class_weights"):
+        build_dmls(adjusted.config)(images)
+
+
+@pytest.mark.parametrize("prior_gradient", [False, True])
+def test_a_later_step_teaches_an_earlier_one_if_asked(prior_gradient, rng):
+    settings = {"prior_gradient": prior_gradient, "level_set": False}
+    model = build_dmls(ModelConfig(**SMALL | settings))
+    randomise_prior(model, rng)
+    logits = {}
+    call = model.resize.call
+
+    def remembered(inputs):
+        logits[len(logits)] = call(inputs)
+        return logits[len(logits) - 1]
+
+    model.resize.call = remembered
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(images_of(rng), training=True)["coarse_2"] ** 2)
+    assert (tape.gradient(loss, logits[0]) is not None) == prior_gradient
+
+
+@pytest.mark.parametrize("settings", [{}, {"level_set": False}, {"force": "adaptive"}])
+def test_recomputing_activations_changes_neither_gradients_nor_statistics(settings, rng):
+    models = [build_dmls(ModelConfig(**SMALL | settings)) for _ in range(2)]
+    randomise_prior(models[0], rng)
+    models[1].set_weights(models[0].get_weights())
+    models[1].remat = True
+    images = images_of(rng)
+
+    def results(model):
+        @tf.function
+        def run():
+            with tf.GradientTape() as tape:
+                loss = tf.add_n(
+                    [tf.reduce_mean(x**2) for x in model(images, training=True).values()]
+                )
+            return tape.gradient(loss, [v.value for v in model.trainable_variables])
+
+        return [tf.convert_to_tensor(gradient) for gradient in run()]
+
+    for one, two in zip(*map(results, models), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4 * max(1, np.abs(one).max()))
+    for one, two in zip(models[0].weights, models[1].weights, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6, err_msg=one.path)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_scores_and_level_sets_in_float32(policy, rng):
+    exact = build_dmls(ModelConfig(**SMALL))
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = build_dmls(exact.config)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    mixed.set_weights(exact.get_weights())
+    assert mixed.dfcn.image_features(images_of(rng)).dtype == policy.removeprefix("mixed_")
+    images = images_of(rng)
+    expected, found = exact(images), mixed(images)
+    for key in ("coarse_1", "likelihood_1", "evolved_1"):
+        assert found[key].dtype == tf.float32
+    scale = np.abs(expected["coarse_1"]).max()
+    np.testing.assert_allclose(found["coarse_1"], expected["coarse_1"], atol=0.1 * scale)
 
 
 def test_saved_model_describes_itself(tmp_path, rng):
@@ -134,7 +261,7 @@ def test_files_that_are_no_model_are_named(tmp_path):
 def test_every_weight_that_trains_gets_a_gradient(rng):
     model = build_dmls(ModelConfig(**SMALL))
     randomise_prior(model, rng)
-    for layer in model.likelihood.layers[-3:]:
+    for layer in model.likelihood.step_part.layers[-3:]:
         for weight in layer.weights:  # the zero-initialised correction blocks those before it
             weight.assign(rng.normal(size=weight.shape))
     labels = rng.integers(0, 5, (1, 40, 56))
@@ -163,7 +290,8 @@ def test_configs_check_themselves():
     for settings, message in (
         ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
         ({"output_stride": 4}, "output_stride must be 8 or 16, got 4"),
-        ({"force": "gravity"}, "force must be one of head, scores, got 'gravity'"),
+        ({"force": "gravity"}, "force must be one of head, scores, gaussian, .*, got 'gravity'"),
+        ({"network": "unet"}, "network must be one of dfcn, fcn8s, got 'unet'"),
         ({"num_steps": 0}, "num_steps must be positive, got 0"),
     ):
         with pytest.raises(UserError, match=message):
