@@ -9,13 +9,14 @@ import sys
 
 from absl import app, flags, logging
 
-from dmls_tf.errors import UserError
+from dmls_tf.errors import Stopped, UserError
 
 
 def run(main, operands=(), tensorflow=True):
     """Runs a command: `main(*operands)` after the flags are parsed.
 
-    Exit codes: 0 done; 1 something the user can mend, told in one line; 2 wrong usage.
+    Exit codes: 0 done; 1 something the user can mend, told in one line; 2 wrong usage; 128 and
+    the signal's number where one ended it.
 
     Args:
         main: a function.
@@ -55,6 +56,9 @@ def _guarded(main, operands, tensorflow):
         _fail(error, 1)
     except KeyboardInterrupt as error:
         _fail(f"interrupted {error}", 130)
+    except Stopped as stop:
+        print(f"stopped: {stop}", file=sys.stderr)
+        sys.exit(128 + stop.signal)
 
 
 def _start_tensorflow():

@@ -1,5 +1,17 @@
-"""The error that a user can mend: commands print it as one line, without a traceback."""
+"""What ends a command in one line, without a traceback."""
 
 
 class UserError(ValueError):
     """What is wrong, in which file or argument, and what to do about it."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """A signal asked the command to end, and everything was saved; says how to go on.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, message, signal):
+        super().__init__(message)
+        self.signal = signal

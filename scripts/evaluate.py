@@ -14,13 +14,15 @@ flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
 flags.DEFINE_string("records_dir", None, "Directory with dataset.json.", required=True)
 flags.DEFINE_string("split", "val", "Split to score.")
 flags.DEFINE_string("output_dir", None, "Where metrics.json goes.", required=True)
+flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
 
 
 def main():
     from dmls_tf.evaluation.scoring import evaluate, table, write_report
     from dmls_tf.models import load_dmls
 
-    model = load_dmls(FLAGS.model)
+    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
+    model = load_dmls(FLAGS.model, **changes)
     matrix = evaluate(model, FLAGS.records_dir, FLAGS.split)
     class_names = model.metadata["classes"]
     scores = write_report(FLAGS.output_dir, class_names, FLAGS.split, matrix)

@@ -15,6 +15,7 @@ flags.DEFINE_string("export_dir", None, "The model's base path in TF Serving.", 
 flags.DEFINE_integer("version", None, "One more than the highest there by default.", 1)
 flags.DEFINE_integer("height", None, "Working height; the training height by default.", 1)
 flags.DEFINE_integer("width", None, "Working width; the training width by default.", 1)
+flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
 
 
 def main():
@@ -24,7 +25,8 @@ def main():
     if (FLAGS.height is None) != (FLAGS.width is None):
         raise UserError("--height and --width go together")
     size = (FLAGS.height, FLAGS.width) if FLAGS.height else None
-    target = export(load_dmls(FLAGS.model), FLAGS.export_dir, size, FLAGS.version)
+    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
+    target = export(load_dmls(FLAGS.model, **changes), FLAGS.export_dir, size, FLAGS.version)
     print(f"wrote {target}")
 
 

@@ -13,6 +13,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
 flags.DEFINE_string("images", None, "A JPEG or PNG file, or a directory of them.", required=True)
 flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
+flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
 
 
 def main():
@@ -20,7 +21,8 @@ def main():
     from dmls_tf.predict import find_images, predict_files
 
     paths = find_images(FLAGS.images)
-    model = load_dmls(FLAGS.model)
+    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
+    model = load_dmls(FLAGS.model, **changes)
     written = predict_files(model, paths, FLAGS.output_dir)
     for _ in tqdm(written, total=len(paths), unit="image", dynamic_ncols=True):
         pass

@@ -1,6 +1,6 @@
 import numpy as np
 
-from dmls_tf.drawing import colorize, legend, overlay
+from dmls_tf.drawing import colorize, contours, legend, overlay
 
 PALETTE = [(255, 0, 0), (0, 0, 255)]
 LABEL = np.array([[0, 0, 1], [0, 0, 255]])
@@ -19,6 +19,14 @@ def test_overlay_mixes_image_and_colour_and_darkens_borders():
     mixed = overlay(image, LABEL, PALETTE, opacity=0.5)
     assert mixed[0, 0].tolist() == [178, 50, 50]
     assert mixed[0, 2].tolist() == [20, 20, 71]
+
+
+def test_contours_lie_on_the_borders_and_leave_the_rest():
+    image = np.full((2, 3, 3), 100, np.uint8)
+    drawn = contours(image, LABEL, color=(1, 2, 3))
+    border = (drawn == (1, 2, 3)).all(-1)
+    assert border.tolist() == [[False, False, True], [False, False, True]]
+    assert (drawn[~border] == 100).all()
 
 
 def test_legend_shows_every_colour():

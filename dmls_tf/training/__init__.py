@@ -1,1 +1,1 @@
-"""Training under `tf.distribute` with Keras `fit` (TensorFlow)."""
+"""Training under `tf.distribute` (TensorFlow): a loop that survives kills and restarts."""

@@ -1,165 +1,304 @@
-"""From records to a trained, self-describing `model.keras`.
+"""From records to a trained, self-describing `model.keras`, through kills and restarts.
 
-WORK_DIR/
-  model.keras                  the epoch with the best validation mean IoU
-  checkpoints/{best,last}.keras
-  log.csv, tensorboard/        scalars of every epoch, a few pictures
+Keras' `fit` is not used: it fails under MultiWorkerMirroredStrategy, can start only where an
+epoch starts, and divides each replica's loss by its own pixels. One loop does for one device, for
+several and for several machines; see docs/adr/0003-training-loop.md.
 """
 
 import contextlib
+import dataclasses
 import math
 import pathlib
+import shutil
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from dmls_tf.data.pipeline import (
     evaluation_batches,
     faults_named,
     steps_per_pass,
     training_batches,
+    training_names,
 )
-from dmls_tf.dataset_info import DatasetInfo
-from dmls_tf.errors import UserError
-from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
-from dmls_tf.metrics import MeanIoU, PixelAccuracy
-from dmls_tf.models import build_dmls, load_backbone_weights, load_dmls
-from dmls_tf.training.callbacks import ProgressBar, TensorBoardImages
+from dmls_tf.dataset_info import INFO_FILE, DatasetInfo
+from dmls_tf.errors import Stopped, UserError
+from dmls_tf.files import replacing, sha256_of
+from dmls_tf.training.checkpoints import TrainingState, find_checkpoints
+from dmls_tf.training.interruption import StopRequest
+from dmls_tf.training.objective import make_objective
+from dmls_tf.training.optimizers import make_optimizer
+from dmls_tf.training.preparation import describe, initial_model, restrict, twin
+from dmls_tf.training.reports import EpochTable, ProgressLine, TensorBoardLog, scores_from
+from dmls_tf.training.step import make_average_step, make_train_step, make_validation_step
+from dmls_tf.training.strategy import barrier, distribute, is_chief, worker_of
+from dmls_tf.training.work_dir import (
+    BEST_FILE,
+    CHECKPOINTS,
+    LOG_FILE,
+    MODEL_FILE,
+    TENSORBOARD,
+    check,
+    claim,
+)
 
-MODEL_FILE = "model.keras"
 NUM_PICTURES = 4
+LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def train(records_dir, splits, model_config, data_config, train_config, work_dir, strategy):
-    """Trains a network and saves it.
+    """Trains a network and saves it; goes on from the last checkpoint, if there is one.
 
     Args:
         records_dir: a directory with `dataset.json`.
         splits: (training split, validation split).
         model_config, data_config, train_config: of `dmls_tf.config`.
-        work_dir: must hold no model yet.
+        work_dir: empty, or of the same training, cut off or finished.
         strategy: a `tf.distribute.Strategy`; see `dmls_tf.training.strategy`.
 
     Returns:
         The path of `model.keras`.
 
     Raises:
-        UserError: records, weights or settings that do not fit together.
+        UserError: records, weights or settings that do not fit together, a loss that is not
+            finite, a full disk, a lost worker.
+        Stopped: a signal came; the state is saved.
     """
     work_dir = pathlib.Path(work_dir)
-    info = DatasetInfo.load(records_dir)
-    train_split, val_split = splits
-    keras.utils.set_random_seed(train_config.seed)
-    weights = None
-    if train_config.class_weighting:
-        weights = info.class_weights(train_split, train_config.class_weighting)
-    batches = training_batches(records_dir, train_split, data_config, train_config.seed)
-    validation = evaluation_batches(records_dir, val_split, data_config)
-    steps = train_config.steps_per_epoch
-    steps = steps or steps_per_pass(records_dir, train_split, data_config)
-    with strategy.scope():
-        model = build_dmls(model_config, _metadata(info, data_config))
-        load_backbone_weights(
-            model.dfcn.backbone, model_config.backbone, train_config.backbone_weights
-        )
-        decay_kernels(model, train_config.weight_decay)
-        compile_model(model, train_config, weights, steps)
-    with faults_named(records_dir, *splits):
-        fit(model, batches, validation, info, train_config.epochs, steps, work_dir)
-    # Saved again without the optimiser's state.
-    load_dmls(work_dir / "checkpoints/best.keras").save(work_dir / MODEL_FILE)
+    settings = _settings(records_dir, splits, model_config, data_config, train_config)
+    check(work_dir, settings)
+    if not (work_dir / MODEL_FILE).exists():
+        configs = model_config, data_config, train_config
+        with _faults_explained(work_dir, strategy), faults_named(records_dir, *splits):
+            training = Training(records_dir, splits, configs, work_dir, strategy)
+            if is_chief(strategy):
+                claim(work_dir, settings)
+            training.run()
+            barrier(strategy)  # the next stage of every worker reads what the first one wrote
     return work_dir / MODEL_FILE
 
 
-def compile_model(model, config, class_weights, steps_per_epoch):
-    """Deep supervision: a loss on every output, metrics on the last one.
+class Training:
+    """A network, its optimiser and where its training stands. See `train`."""
 
-    Args:
-        model: a `DMLS`.
-        config: a `TrainConfig`.
-        class_weights: N numbers or None.
-        steps_per_epoch: for the learning-rate schedule.
-    """
-    scale = {
-        "coarse": config.coarse_weight,
-        "likelihood": config.head_weight,
-        "evolved": config.evolved_weight,
-    }
-    losses, loss_weights = {}, {}
-    for key in model.output_keys:
-        kind = key.split("_")[0]
-        if kind == "likelihood":
-            losses[key] = BoundaryCrossEntropy()
-        else:
-            losses[key] = WeightedCrossEntropy(class_weights, config.boundary_weight)
-        loss_weights[key] = scale[kind] / model.config.num_steps
-    num_classes = model.config.num_classes
-    metrics = {model.final_output: [PixelAccuracy(num_classes), MeanIoU(num_classes)]}
-    optimizer = make_optimizer(config, steps_per_epoch)
-    model.compile(optimizer, loss=losses, loss_weights=loss_weights, metrics=metrics)
-
-
-def make_optimizer(config, steps_per_epoch):
-    """The optimiser with its learning-rate schedule, as a `TrainConfig` says."""
-    total, rate = config.epochs * steps_per_epoch, config.learning_rate
-    if config.schedule == "step":
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay([total // 2], [rate, 0.1 * rate])
-    elif config.schedule == "polynomial":
-        rate = keras.optimizers.schedules.PolynomialDecay(rate, total, rate / 200, power=0.9)
-    if config.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    return keras.optimizers.SGD(rate, momentum=0.9)
-
-
-def decay_kernels(model, weight_decay):
-    """Adds `weight_decay / 2 * |kernel|^2` to the loss, for kernels only."""
-    if weight_decay:
-        for variable in model.trainable_variables:
-            if variable.name.endswith("kernel"):
-                variable.regularizer = keras.regularizers.L2(weight_decay / 2)
-
-
-def fit(model, batches, validation, info, epochs, steps, work_dir):
-    """Runs Keras `fit` with the progress bar, checkpoints and logs in `work_dir`."""
-
-    def supervised(image, label):
-        return image, {key: label for key in model.output_keys}
-
-    checkpoints = work_dir / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    images, labels = next(iter(validation.unbatch().batch(NUM_PICTURES)))
-    monitor = f"val_{model.final_output}_mean_iou"
-    logs = work_dir / "tensorboard"
-    progress = ProgressBar(model.final_output)
-    callbacks = [
-        progress,
-        keras.callbacks.ModelCheckpoint(
-            str(checkpoints / "best.keras"), monitor=monitor, mode="max", save_best_only=True
-        ),
-        keras.callbacks.ModelCheckpoint(str(checkpoints / "last.keras")),
-        keras.callbacks.CSVLogger(str(work_dir / "log.csv")),
-        # An update_freq in steps would drop the scalars of epochs that end on another step.
-        keras.callbacks.TensorBoard(str(logs), update_freq="epoch"),
-        TensorBoardImages(logs / "images", images.numpy(), labels.numpy(), info.palette),
-        keras.callbacks.TerminateOnNaN(),
-    ]
-    with contextlib.closing(progress):
-        history = model.fit(
-            batches.map(supervised),
-            validation_data=validation.map(supervised),
-            epochs=epochs,
-            steps_per_epoch=steps,
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline has done it
-            verbose=0,
+    def __init__(self, records_dir, splits, configs, work_dir, strategy):
+        self.records_dir, self.splits = records_dir, splits
+        self.model_config, self.data_config, self.config = configs
+        self.work_dir, self.strategy = work_dir, strategy
+        self.info = DatasetInfo.load(records_dir)
+        self.steps_per_epoch = self.config.steps_per_epoch or steps_per_pass(
+            records_dir, splits[0], self.data_config
         )
-    if not math.isfinite(history.history["loss"][-1]):
-        raise UserError("the loss became NaN or infinite; lower the learning rate")
+        self.total_steps = self.config.epochs * self.steps_per_epoch
+        keras.utils.set_random_seed(self.config.seed)
+        with strategy.scope():
+            self._build()
+            self.state.restore(work_dir / CHECKPOINTS)
+        self.stop = StopRequest()
+
+    def _build(self):
+        config, strategy, split = self.config, self.strategy, self.splits[0]
+        metadata = describe(self.info, self.data_config, split)
+        self.model = initial_model(self.model_config, metadata, config)
+        restrict(self.model, config, strategy.num_replicas_in_sync)
+        optimizer = make_optimizer(self.model, config, self.total_steps)
+        parts = {"model": self.model, "optimizer": optimizer}
+        self.answer, self.average_step = self.model, None
+        if config.average:
+            self.answer = parts["averaged"] = twin(self.model, config)
+            self.average_step = make_average_step(self.model, self.answer, config.average)
+        weights = None
+        if config.class_weighting:
+            weights = self.info.class_weights(split, config.class_weighting)
+        objective = make_objective(self.model, config, weights)
+        self.train_step = make_train_step(self.model, optimizer, objective, config, strategy)
+        self.validation_step = make_validation_step(self.answer, objective, strategy)
+        self.optimizer = optimizer
+        self.state = TrainingState(parts)
+
+    def run(self):
+        """Trains to the end, and writes `model.keras`."""
+        state = self.state
+        with self.stop, contextlib.ExitStack() as closing:
+            self.reports = self._make_reports() if is_chief(self.strategy) else []
+            for report in self.reports:
+                closing.callback(report.close)
+            batches = distribute(self.strategy, self._training_batches)
+            while state.step < self.total_steps or self._epoch_is_open():
+                if self._epoch_is_open():
+                    self._finish_epoch()
+                else:
+                    self._advance(next(batches))
+                    if self._epoch_is_open() or state.step % self.config.checkpoint_steps == 0:
+                        self._save()
+        if is_chief(self.strategy):
+            with replacing(self.work_dir / MODEL_FILE) as path:
+                shutil.copyfile(self.work_dir / CHECKPOINTS / BEST_FILE, path)
+
+    def _epoch_is_open(self):
+        """Whether an epoch's steps are done, but not its validation."""
+        epochs, rest = divmod(self.state.step, self.steps_per_epoch)
+        return rest == 0 and epochs > len(self.state.history)
+
+    def _advance(self, batch):
+        rate = self.learning_rate()
+        sums = self._run(self.train_step, batch)
+        if not math.isfinite(sums["loss"] + sums.get("gradient", 0.0)):
+            raise UserError(self._explosion(sums["loss"], rate))
+        if self.average_step:
+            self.average_step(tf.constant(self.state.step))
+        self.state.step += 1
+        self.state.sums = _totals(self.state.sums, sums)
+        for report in self.reports:
+            report.on_step(self.state, rate)
+        if sums["stop"]:
+            self._save()
+            self._stop()
+
+    def _finish_epoch(self):
+        """Validates, keeps the best model, and closes the epoch."""
+        state, totals = self.state, {}
+        for batch in distribute(self.strategy, self._validation_batches):
+            sums = self._run(self.validation_step, batch)
+            if sums["stop"]:  # the state from before the validation is saved
+                self._stop()
+            totals = _totals(totals, sums)
+        row = {"epoch": len(state.history) + 1, "step": state.step}
+        row |= {"learning_rate": self.learning_rate()} | scores_from(state.sums)
+        row |= {f"val_{name}": value for name, value in scores_from(totals).items()}
+        best = max((earlier["val_mean_iou"] for earlier in state.history), default=-1)
+        state.history, state.sums = [*state.history, row], {}
+        if is_chief(self.strategy):
+            path = self.work_dir / CHECKPOINTS / BEST_FILE
+            if row["val_mean_iou"] > best or not path.exists():
+                _save_model(self.answer, path)
+            for report in self.reports:
+                report.on_epoch(state.history, self.answer)
+        self._save()
+
+    def _run(self, step, batch):
+        """The sums of a step, NumPy values; tells the other workers of a signal that came."""
+        wish = tf.constant(int(self.stop.signal > 0))
+        return {name: value.numpy() for name, value in step(*batch, wish).items()}
+
+    def learning_rate(self):
+        """Of the next update."""
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return float(inner._learning_rate(self.state.step))
+
+    def _save(self):
+        if is_chief(self.strategy):
+            self.state.save(self.work_dir / CHECKPOINTS)
+
+    def _stop(self):
+        raise Stopped(
+            f"the state after step {self.state.step} of {self.total_steps} is saved; the same "
+            "command goes on from there",
+            self.stop.signal or 15,  # another worker's
+        )
+
+    def _explosion(self, loss, rate):
+        names = training_names(
+            self.records_dir, self.splits[0], self.data_config, self.config.seed, self.state.step
+        )
+        good = find_checkpoints(self.work_dir / CHECKPOINTS)
+        gradient = ", its gradient is not finite" if math.isfinite(loss) else ""
+        return (
+            f"step {self.state.step + 1}: the loss is {loss}{gradient} (learning rate {rate:g}, "
+            f"records {', '.join(names)}); lower --learning_rate or set --clip_norm, and pass "
+            f"--overwrite; the last good state is {good[-1] if good else 'the initial one'}"
+        )
+
+    def _training_batches(self, share):
+        return training_batches(
+            self.records_dir,
+            self.splits[0],
+            self.data_config,
+            self.config.seed,
+            self.state.step,
+            share,
+        )
+
+    def _validation_batches(self, share):
+        return evaluation_batches(
+            self.records_dir, self.splits[1], self._validation_config(), share
+        )
+
+    def _validation_config(self):
+        size = self.data_config.batch_size // self.config.accumulate
+        return dataclasses.replace(self.data_config, batch_size=size, pad_last_batch=True)
+
+    def _make_reports(self):
+        config = dataclasses.replace(self._validation_config(), batch_size=NUM_PICTURES)
+        images, labels = next(iter(evaluation_batches(self.records_dir, self.splits[1], config)))
+        return [
+            ProgressLine(self.steps_per_epoch, self.config.epochs, self.model.final_output),
+            EpochTable(self.work_dir / LOG_FILE),
+            TensorBoardLog(
+                self.work_dir / TENSORBOARD,
+                (images.numpy(), labels.numpy()),
+                self.info.palette,
+                self.data_config.batch_size,
+            ),
+        ]
 
 
-def _metadata(info, data_config):
-    return {
-        "dataset": info.name,
-        "classes": list(info.class_names),
-        "palette": [list(color) for color in info.palette],
-        "image_size": list(data_config.image_size) if data_config.image_size else None,
+def _save_model(model, path):
+    """Writes a `.keras` file, completely or not at all."""
+    written = path.with_name(f".{path.name}")  # Keras looks at the suffix
+    try:
+        with replacing(path) as temporary:
+            model.save(written)
+            written.replace(temporary)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _totals(totals, sums):
+    """Running sums of steps."""
+    passing = ("stop", "gradient")
+    sums = {
+        name: np.asarray(value, np.float64) for name, value in sums.items() if name not in passing
     }
+    sums["confusion"] = sums["confusion"].astype(np.int64)
+    sums["steps"] = 1
+    return {name: totals.get(name, 0) + value for name, value in sums.items()}
+
+
+def _settings(records_dir, splits, model_config, data_config, train_config):
+    """All that decides the result, as JSON."""
+    return {
+        "data set": sha256_of(pathlib.Path(records_dir) / INFO_FILE),
+        "splits": list(splits),
+        "model": dataclasses.asdict(model_config),
+        "data": dataclasses.asdict(data_config),
+        "training": dataclasses.asdict(train_config),
+    }
+
+
+@contextlib.contextmanager
+def _faults_explained(work_dir, strategy):
+    """Turns a full disk or a lost worker into one clear line."""
+
+    def continuation():
+        good = find_checkpoints(work_dir / CHECKPOINTS)
+        return f"goes on from {good[-1]}" if good else "starts again: there is no checkpoint yet"
+
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.filename or work_dir}: {error.strerror or error}"
+        raise UserError(f"{reason}; the same command {continuation()}") from error
+    except LOST_WORKER as error:
+        if worker_of(strategy)[1] == 1:
+            raise
+        raise UserError(
+            f"a worker stopped answering; the same command on all workers {continuation()}"
+        ) from error

@@ -1,152 +1,299 @@
-import os
-import pathlib
-import subprocess
-import sys
+import csv
+import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmls_tf.config import DataConfig, ModelConfig, TrainConfig
-from dmls_tf.data.pipeline import training_batches
+from dmls_tf.config import DataConfig, ModelConfig, Stage, TrainConfig
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
-from dmls_tf.models import build_dmls, load_dmls
-from dmls_tf.training.trainer import compile_model, decay_kernels, make_optimizer, train
+from dmls_tf.models import batch_norms_of, build_dmls, load_dmls
+from dmls_tf.training.checkpoints import find_checkpoints
+from dmls_tf.training.stages import parse_stages, train_stages
+from dmls_tf.training.step import is_kernel, make_average_step
+from dmls_tf.training.strategy import distribute
+from dmls_tf.training.trainer import Training, train
+from dmls_tf.training.work_dir import clear
 
 MODEL = ModelConfig(
     num_classes=8,
-    backbone="mobilenetv2",
-    width=0.25,
-    decoder_channels=32,
+    backbone="vgg16",
+    width=0.125,
+    output_stride=8,
+    decoder_channels=16,
     num_steps=2,
+    evolution_steps=1,
     batch_norm_momentum=0.9,
 )
-DATA = DataConfig(image_size=(48, 64), crop_size=(40, 48), batch_size=4)
-ADAM = TrainConfig(epochs=2, optimizer="adam", learning_rate=3e-3, weight_decay=0)
+PLAIN = dataclasses.replace(MODEL, num_steps=1, level_set=False)
+DATA = DataConfig(image_size=(24, 32), batch_size=4)
+SPLITS = ("train", "val")
+SGD = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant", weight_decay=0)
 
 
-def train_in(records, work_dir, config=ADAM, data=DATA):
+def train_in(work_dir, records, config, model=PLAIN, data=DATA):
     strategy = tf.distribute.get_strategy()
-    return train(records, ("train", "val"), MODEL, data, config, work_dir, strategy)
+    return train(records, SPLITS, model, data, config, work_dir, strategy)
+
+
+def one_step(work_dir, records, config=SGD, model=PLAIN, change=lambda label: label):
+    """What a step does: {number: (variable before, after)}, its sums, the training."""
+    strategy = tf.distribute.get_strategy()
+    training = Training(records, SPLITS, (model, DATA, config), work_dir, strategy)
+    before = [np.array(variable) for variable in training.model.variables]
+    image, label = next(distribute(strategy, training._training_batches))
+    sums = training._run(training.train_step, (image, change(label)))
+    after = [np.array(variable) for variable in training.model.variables]
+    return dict(enumerate(zip(before, after, strict=True))), sums, training
+
+
+def changes(weights):
+    return {i: after - before for i, (before, after) in weights.items()}
+
+
+def numbers_of(variables, training):
+    """Where these stand among the variables of the model."""
+    wanted = {id(variable) for variable in variables}
+    return {i for i, variable in enumerate(training.model.variables) if id(variable) in wanted}
 
 
 @pytest.fixture(scope="module")
 def trained(synthetic_records, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp("run")
-    train_in(synthetic_records, work_dir)
-    return work_dir
+    config = TrainConfig(epochs=2, optimizer="adam", learning_rate=3e-3, average=0.9)
+    train_in(work_dir, synthetic_records, config, MODEL)
+    return work_dir, config
 
 
 @pytest.mark.slow
 def test_a_run_leaves_what_it_promises(trained, synthetic_records):
-    model = load_dmls(trained / "model.keras")
+    work_dir, _ = trained
+    model = load_dmls(work_dir / "model.keras")
     info = DatasetInfo.load(synthetic_records)
     assert model.config == MODEL
     assert model.metadata["classes"] == list(info.class_names)
     assert [tuple(color) for color in model.metadata["palette"]] == list(info.palette)
-    assert model.metadata["image_size"] == [48, 64]
-    for name in ("best", "last"):
-        assert load_dmls(trained / f"checkpoints/{name}.keras").config == MODEL
-    header, *rows = (trained / "log.csv").read_text().splitlines()
-    assert len(rows) == 2
-    for column in ("loss", "val_evolved_2_mean_iou", "val_evolved_2_accuracy", "coarse_1_loss"):
-        assert column in header.split(",")
+    assert model.metadata["image_size"] == [24, 32]
+    assert model.metadata["class_weights"] == list(info.class_weights("train"))
+    with open(work_dir / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["step"]) for row in rows] == [("1", "3"), ("2", "6")]
+    for column in ("loss", "coarse_1_loss", "evolved_2_accuracy", "val_mean_iou"):
+        assert float(rows[-1][column]) >= 0
 
 
 @pytest.mark.slow
-def test_the_seed_decides_the_run(trained, synthetic_records, tmp_path):
-    again = load_dmls(train_in(synthetic_records, tmp_path))
-    first = load_dmls(trained / "model.keras")
-    for one, two in zip(first.weights, again.weights, strict=True):
-        np.testing.assert_array_equal(one, two, err_msg=one.path)
+def test_the_average_of_the_weights_is_validated_and_saved(trained):
+    work_dir, _ = trained
+    arrays = np.load(find_checkpoints(work_dir / "checkpoints")[-1])
+    history = json.loads(str(arrays["facts"]))["history"]
+    best = int(np.argmax([row["val_mean_iou"] for row in history]))
+    path = find_checkpoints(work_dir / "checkpoints")[best]
+    arrays, saved = np.load(path), load_dmls(work_dir / "model.keras").variables
+    averaged = [arrays[f"averaged/{i:05d}"] for i in range(len(saved))]
+    for variable, expected in zip(saved, averaged, strict=True):
+        np.testing.assert_array_equal(variable, expected)
+    assert any(np.any(arrays[f"model/{i:05d}"] != array) for i, array in enumerate(averaged))
 
 
 @pytest.mark.slow
-def test_it_learns(synthetic_records):
-    """Two hundred steps on four scenes: three quarters of their pixels come out right."""
-    keras.utils.set_random_seed(0)
-    data = DataConfig(image_size=(48, 64), flip=False, batch_size=4)
-    image, label = next(iter(training_batches(synthetic_records, "train", data, 0)))
-    model = build_dmls(MODEL)
-    config = TrainConfig(epochs=1, optimizer="adam", learning_rate=3e-3, schedule="constant")
-    compile_model(model, config, None, steps_per_epoch=1)
-    truth = {key: label for key in model.output_keys}
-    before = model.evaluate(image, truth, verbose=0, return_dict=True)
-    repeated = tf.data.Dataset.from_tensors((image, truth)).repeat()
-    model.fit(repeated, steps_per_epoch=200, shuffle=False, verbose=0)
-    after = model.evaluate(image, truth, verbose=0, return_dict=True)
-    assert after["loss"] < 0.5 * before["loss"]
-    assert after["evolved_2_accuracy"] > 0.75
+def test_a_finished_training_is_not_repeated_and_another_one_refused(
+    trained, synthetic_records, tmp_path
+):
+    work_dir, config = trained
+    before = (work_dir / "model.keras").stat().st_mtime_ns
+    train_in(work_dir, synthetic_records, config, MODEL)
+    assert (work_dir / "model.keras").stat().st_mtime_ns == before
+    train_in(work_dir, synthetic_records, dataclasses.replace(config, checkpoint_steps=5), MODEL)
+    other = dataclasses.replace(config, learning_rate=0.5)
+    message = "holds a training with training.learning_rate = 0.003, now 0.5; pass --overwrite"
+    with pytest.raises(UserError, match=message):
+        train_in(work_dir, synthetic_records, other, MODEL)
 
 
-def test_every_output_has_its_loss_and_weight(rng):
-    model = build_dmls(MODEL)
-    config = TrainConfig(coarse_weight=1, evolved_weight=0.5, head_weight=0.25, weight_decay=0)
-    compile_model(model, config, [1.0] * 8, steps_per_epoch=1)
-    image = rng.uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
-    label = rng.integers(0, 8, (2, 32, 32))
-    truth = {key: label for key in model.output_keys}
-    logs = model.evaluate(image, truth, verbose=0, return_dict=True)
-    expected = sum(
-        weight * logs[f"{kind}_{k}_loss"] / 2
-        for kind, weight in (("coarse", 1), ("evolved", 0.5), ("likelihood", 0.25))
-        for k in (1, 2)
-    )
-    assert logs["loss"] == pytest.approx(expected, rel=1e-4)
-
-
-def test_kernels_decay_and_nothing_else():
-    model = build_dmls(MODEL)
-    decay_kernels(model, 0.1)
-    kernels = [v for v in model.trainable_variables if v.name.endswith("kernel")]
-    assert 20 < len(kernels) < len(model.trainable_variables)
-    expected = sum(0.05 * np.sum(np.square(kernel)) for kernel in kernels)
-    np.testing.assert_allclose(float(sum(model.losses)), expected, rtol=1e-4)
-
-
-def test_schedules():
-    def rates(schedule):
-        config = TrainConfig(epochs=10, learning_rate=1.0, schedule=schedule)
-        rate = make_optimizer(config, steps_per_epoch=10)._learning_rate
-        return [float(rate(step) if callable(rate) else rate) for step in (0, 50, 51, 100)]
-
-    assert rates("constant") == [1, 1, 1, 1]
-    assert rates("step") == pytest.approx([1, 1, 0.1, 0.1])
-    assert rates("polynomial") == pytest.approx(
-        [1, 0.005 + 0.995 * 0.5**0.9, 0.53, 0.005], abs=0.01
-    )
+def test_clearing_removes_only_what_a_training_wrote(tmp_path):
+    for name in ("model.keras", "settings.json", "log.csv", "stage1-coarse/model.keras", "notes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "checkpoints").mkdir()
+    clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
 @pytest.mark.slow
-def test_a_loss_that_explodes_is_told(synthetic_records, tmp_path):
-    config = TrainConfig(epochs=1, optimizer="sgd", learning_rate=1e30, weight_decay=0)
-    with pytest.raises(UserError, match="lower the learning rate"):
-        train_in(synthetic_records, tmp_path, config)
+def test_a_loss_that_explodes_is_told_and_the_last_good_state_stays(synthetic_records, tmp_path):
+    config = dataclasses.replace(SGD, learning_rate=1e30, checkpoint_steps=1, epochs=2)
+    with pytest.raises(UserError) as caught:
+        train_in(tmp_path, synthetic_records, config)
+    message = str(caught.value)
+    assert "step 2: the loss is nan (learning rate 1e+30, records " in message
+    names = message.split("records ")[1].split(")")[0].split(", ")
+    assert len(set(names)) == DATA.batch_size
+    assert all((synthetic_records / "png" / "train" / name).is_file() for name in names), names
+    assert f"the last good state is {tmp_path}/checkpoints/step-00000001.npz" in message
     assert not (tmp_path / "model.keras").exists()
 
 
-TWO_REPLICAS = """
-import sys
-import tensorflow as tf
-from dmls_tf.config import TrainConfig
-from dmls_tf.training.trainer import train
-from tests.training.test_trainer import DATA, MODEL
+def test_the_running_average_equals_numpys(rng):
+    fast, slow = (keras.layers.Dense(3) for _ in range(2))
+    for layer in (fast, slow):
+        layer.build((None, 2))
+    expected = np.array(slow.kernel)
+    average = make_average_step(fast, slow, 0.5)
+    for step in range(12):
+        fast.kernel.assign(rng.normal(size=(2, 3)))
+        average(tf.constant(step))
+        momentum = min(0.5, (1 + step) / (10 + step))
+        expected = momentum * expected + (1 - momentum) * np.array(fast.kernel)
+    np.testing.assert_allclose(slow.kernel, expected, rtol=1e-5)
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-config = TrainConfig(epochs=1, optimizer="adam", learning_rate=1e-3)
-train(sys.argv[1], ("train", "val"), MODEL, DATA, config, sys.argv[2], strategy)
-"""
+
+FROZEN = dataclasses.replace(SGD, freeze_batch_norm="all", clip_norm=10.0, weight_decay=0.01)
 
 
-@pytest.mark.multi_device
 @pytest.mark.slow
-def test_two_replicas_train(synthetic_records, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
-    command = [sys.executable, "-c", TWO_REPLICAS, str(synthetic_records), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert load_dmls(tmp_path / "model.keras").config == MODEL
+@pytest.mark.parametrize("setting", ["accumulate", "remat", "jit_compile"])
+def test_what_saves_memory_or_time_changes_no_update(setting, synthetic_records, tmp_path):
+    plain, sums, _ = one_step(tmp_path, synthetic_records, FROZEN, MODEL)
+    config = dataclasses.replace(FROZEN, **{setting: 2 if setting == "accumulate" else True})
+    other, other_sums, _ = one_step(tmp_path, synthetic_records, config, MODEL)
+    for i, (_, after) in plain.items():
+        np.testing.assert_allclose(other[i][1], after, atol=1e-5 * max(1, np.abs(after).max()))
+    assert any(np.any(change) for change in changes(plain).values())
+    np.testing.assert_array_equal(other_sums["confusion"], sums["confusion"])
+    assert other_sums["loss"] == pytest.approx(sums["loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_the_gradient_is_clipped_to_its_norm(synthetic_records, tmp_path):
+    config = dataclasses.replace(SGD, clip_norm=0.01, learning_rate=1.0)
+    weights, _, training = one_step(tmp_path, synthetic_records, config)
+    learned = numbers_of(training.model.trainable_variables, training)
+    moved = [change.ravel() for i, change in changes(weights).items() if i in learned]
+    assert np.linalg.norm(np.concatenate(moved)) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_only_kernels_decay(synthetic_records, tmp_path):
+    plain, _, training = one_step(tmp_path, synthetic_records)
+    config = dataclasses.replace(SGD, weight_decay=1.0)
+    decayed, _, _ = one_step(tmp_path, synthetic_records, config)
+    kernels = [v for v in training.model.trainable_variables if is_kernel(v)]
+    assert 15 < len(kernels) < len(training.model.trainable_variables)
+    for i, (before, after) in plain.items():
+        decays = i in numbers_of(kernels, training)
+        expected = -SGD.learning_rate * before if decays else np.zeros_like(before)
+        np.testing.assert_allclose(decayed[i][1] - after, expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_new_parameters_learn_at_their_own_rate(synthetic_records, tmp_path):
+    plain, _, training = one_step(tmp_path, synthetic_records, model=MODEL)
+    config = dataclasses.replace(SGD, new_parameter_rate=10.0)
+    faster, _, _ = one_step(tmp_path, synthetic_records, config, MODEL)
+    parts = (training.model.likelihood, training.model.dfcn.prior_convolution)
+    new = numbers_of([v for part in parts for v in part.trainable_variables], training)
+    learned = numbers_of(training.model.trainable_variables, training)
+    assert 5 < len(new) < len(learned)
+    before, plain, faster = plain, changes(plain), changes(faster)
+    for i in learned:
+        factor = 10 if i in new else 1
+        rounding = 1e-6 * np.abs(before[i][0]).max()
+        tolerance = 1e-2 * factor * np.abs(plain[i]).max() + rounding
+        np.testing.assert_allclose(faster[i], factor * plain[i], atol=tolerance)
+
+
+@pytest.mark.slow
+def test_frozen_parts_keep_their_weights(synthetic_records, tmp_path):
+    config = dataclasses.replace(SGD, train_only="head")
+    weights, _, training = one_step(tmp_path, synthetic_records, config, MODEL)
+    moved = {i for i, change in changes(weights).items() if np.any(change)}
+    assert moved
+    assert moved <= numbers_of(training.model.likelihood.variables, training)
+    config = dataclasses.replace(SGD, freeze_batch_norm="all")
+    weights, _, training = one_step(tmp_path, synthetic_records, config)
+    frozen = [v for layer in batch_norms_of(training.model) for v in layer.variables]
+    moved = {i for i, change in changes(weights).items() if np.any(change)}
+    assert frozen
+    assert not moved & numbers_of(frozen, training)
+    with pytest.raises(UserError, match="train_only=head needs a level set"):
+        one_step(tmp_path, synthetic_records, dataclasses.replace(SGD, train_only="head"))
+
+
+@pytest.mark.slow
+def test_only_ignored_pixels_change_no_weight(synthetic_records, tmp_path):
+    weights, sums, training = one_step(
+        tmp_path, synthetic_records, model=MODEL, change=lambda label: tf.fill(label.shape, 255)
+    )
+    assert sums["loss"] == 0
+    assert sums["valid"] == 0
+    learned = numbers_of(training.model.trainable_variables, training)
+    assert not any(np.any(changes(weights)[i]) for i in learned)
+
+
+@pytest.mark.slow
+def test_without_deep_supervision_there_is_one_loss(synthetic_records, tmp_path):
+    config = dataclasses.replace(SGD, deep_supervision=False)
+    _, sums, _ = one_step(tmp_path, synthetic_records, config, MODEL)
+    assert [name for name in sums if name.endswith("/loss")] == ["evolved_2/loss"]
+    assert sums["loss"] == sums["evolved_2/loss"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains(precision, synthetic_records, tmp_path):
+    config = dataclasses.replace(SGD, precision=precision, clip_norm=1.0)
+    _, sums, _ = one_step(tmp_path, synthetic_records, SGD, MODEL)
+    weights, half, training = one_step(tmp_path, synthetic_records, config, MODEL)
+    assert training.model.dfcn.stem.compute_dtype == precision.removeprefix("mixed_")
+    assert half["loss"] == pytest.approx(sums["loss"], rel=0.1)
+    assert all(variable.dtype == "float32" for variable in training.model.trainable_variables)
+    assert all(np.isfinite(after).all() for _, after in weights.values())
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_settings_that_exclude_one_another_are_told(synthetic_records, tmp_path):
+    config = dataclasses.replace(SGD, remat=True)
+    model = dataclasses.replace(PLAIN, network="fcn8s")
+    with pytest.raises(UserError, match="remat does not go with fcn8s"):
+        one_step(tmp_path, synthetic_records, config, model)
+
+
+def test_stages_are_read_from_words():
+    stages = [Stage("coarse", 40), Stage("head", 8), Stage("joint", 4, 0.1)]
+    assert parse_stages(["coarse:40", "head:8", "joint:4:0.1"]) == stages
+    for word in ("coarse", "coarse:x", "head:3:y"):
+        with pytest.raises(UserError, match=f"--stages must be NAME:EPOCHS.*, got {word}"):
+            parse_stages([word])
+    with pytest.raises(UserError, match="stage must be one of coarse, head, joint, got 'tail'"):
+        parse_stages(["tail:3"])
+
+
+@pytest.mark.slow
+def test_each_stage_starts_where_the_one_before_ended(synthetic_records, tmp_path):
+    config = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant")
+    stages = [Stage("coarse", 1), Stage("head", 1), Stage("joint", 1, 0.1)]
+    strategy = tf.distribute.get_strategy()
+    path = train_stages(stages, synthetic_records, SPLITS, MODEL, DATA, config, tmp_path, strategy)
+    names = ("stage1-coarse", "stage2-head", "stage3-joint")
+    coarse, head, joint = (load_dmls(tmp_path / name / "model.keras") for name in names)
+    assert (coarse.level_set, coarse.config.level_set) == (None, False)
+    assert head.config == joint.config == MODEL
+    for one, two in zip(coarse.dfcn.weights, head.dfcn.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any(
+        np.any(one != two) for one, two in zip(head.dfcn.weights, joint.dfcn.weights, strict=True)
+    )
+    assert load_dmls(path).config == MODEL
+    settings = json.loads((tmp_path / "stage3-joint" / "settings.json").read_text())
+    assert settings["training"]["learning_rate"] == pytest.approx(1e-4)
+
+
+def test_weights_of_another_network_are_refused(synthetic_records, tmp_path):
+    build_dmls(dataclasses.replace(PLAIN, width=0.25)).save(tmp_path / "other.keras")
+    config = dataclasses.replace(SGD, initial_model=str(tmp_path / "other.keras"))
+    with pytest.raises(UserError, match="the weights of its part 'dfcn' do not fit"):
+        one_step(tmp_path, synthetic_records, config)
