@@ -25,7 +25,7 @@ ROUNDS = 5
 NUM_CITYSCAPES = 64
 SETTINGS = {
     "CamVid, own size, flip": ("camvid", 800, DataConfig(crop_size=(360, 480), batch_size=8)),
-    "CamVid, to 120 x 160, crop, flip (camvid_cpu)": (
+    "CamVid, to 120 x 160, crop, flip": (
         "camvid",
         800,
         DataConfig(image_size=(120, 160), crop_size=(96, 128), batch_size=8),
