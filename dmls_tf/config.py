@@ -11,6 +11,7 @@ SCHEDULES = ("constant", "step", "polynomial")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FROZEN_BATCH_NORMS = ("none", "encoder", "all")
 STAGES = ("coarse", "head", "joint")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
 
 def _check(condition, name, rule, value):

@@ -28,7 +28,7 @@ flags.DEFINE_integer("batch_per_replica", 1, "Images a replica, step and accumul
 flags.DEFINE_enum(
     "strategy",
     "auto",
-    ["auto", "one_device", "mirrored", "multi_worker"],
+    config.STRATEGIES,
     "auto: several machines where TF_CONFIG is set, else all GPUs.",
 )
 flags.DEFINE_list(

@@ -40,7 +40,7 @@ def make_train_step(model, optimizer, objective, config, strategy):
         gradients, sums = None, None
         for batch in _parts((images, labels, weights), config.accumulate):
             # One after the other, to need the memory of one.
-            with tf.control_dependencies(gradients):
+            with tf.control_dependencies(gradients or []):
                 batch = tf.nest.map_structure(tf.identity, batch)
             new_gradients, losses, predictions = compute(*batch, counts)
             gradients = _add(gradients, new_gradients)

@@ -5,8 +5,6 @@ import tensorflow as tf
 from dmls_tf.data.pipeline import Share
 from dmls_tf.errors import UserError
 
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
-
 
 def make_strategy(name="auto"):
     """The `tf.distribute` strategy of a name; call it before anything else touches a device.
