@@ -18,6 +18,8 @@ LABEL = "image/segmentation/class/encoded"
 LABEL_FORMAT = "image/segmentation/class/format"
 INSTANCE = "image/segmentation/instance/encoded"
 
+NAME_FEATURE = tf.io.FixedLenFeature((), tf.string, default_value="")  # empty where it lacks
+
 
 def encode_record(image_bytes, image_format, filename, shape, label_png, instance_png=None):
     """Serialises one record.
@@ -77,7 +79,7 @@ def parse_record(serialized, instances=False):
     """
     required = tf.io.FixedLenFeature((), tf.string)
     features = {IMAGE: required, LABEL: required}
-    features[FILENAME] = tf.io.FixedLenFeature((), tf.string, default_value="")
+    features[FILENAME] = NAME_FEATURE
     if instances:
         features[INSTANCE] = required
     parsed = tf.io.parse_single_example(serialized, features)
@@ -94,8 +96,7 @@ def parse_record(serialized, instances=False):
 
 def parse_name(serialized):
     """The name of a record's image file, a scalar string, empty where it has none."""
-    feature = tf.io.FixedLenFeature((), tf.string, default_value="")
-    return tf.io.parse_single_example(serialized, {FILENAME: feature})[FILENAME]
+    return tf.io.parse_single_example(serialized, {FILENAME: NAME_FEATURE})[FILENAME]
 
 
 def decode_image(content):

@@ -41,10 +41,8 @@ def complexity(config, size):
     if model.level_set and config.force == "head":
         head = model.likelihood
         shared = _output_specs(head.image_part, [image, entry])
-        logits, last = _output_specs(dfcn.decoder, features)
-        small = (
-            _like(shared, config.num_classes) if head.stride > 1 else _like(image, logits.shape[-1])
-        )
+        _, last = _output_specs(dfcn.decoder, features)
+        small = _like(shared, config.num_classes)
         parts.insert(1, _part("head, image part (once)", head.image_part, [image, entry]))
         parts.append(_part("head", head.step_part, [shared, small, last]))
     return parts

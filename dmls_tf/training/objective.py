@@ -21,14 +21,14 @@ class Objective:
 
     def pixel_weights(self, labels):
         """Of each kind in use: weights `[B, H, W]`, and how many pixels count."""
-        kinds = sorted({_kind(key) for key in self.weights})
-        # Coarse and evolved outputs share a loss, whose weights are computed once.
-        known = {id(self.losses[kind]): self.losses[kind].pixel_weights(labels) for kind in kinds}
-        pairs = {kind: known[id(self.losses[kind])] for kind in kinds}
-        return (
-            {kind: weights for kind, (weights, _) in pairs.items()},
-            {kind: count for kind, (_, count) in pairs.items()},
-        )
+        weights, counts, known = {}, {}, {}
+        for kind in sorted({_kind(key) for key in self.weights}):
+            loss = self.losses[kind]
+            # Coarse and evolved outputs share a loss, whose weights are computed once.
+            if id(loss) not in known:
+                known[id(loss)] = loss.pixel_weights(labels)
+            weights[kind], counts[kind] = known[id(loss)]
+        return weights, counts
 
     def __call__(self, labels, outputs, pixel_weights, counts):
         """`loss`, the weighted sum, and `OUTPUT/loss` of each output, float32 scalars.

@@ -6,14 +6,12 @@ the one before and can be cut off and continued like any other.
 
 import dataclasses
 import pathlib
-import shutil
 
 from dmls_tf.config import Stage
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing
 from dmls_tf.training.strategy import is_chief
 from dmls_tf.training.trainer import train
-from dmls_tf.training.work_dir import MODEL_FILE
+from dmls_tf.training.work_dir import MODEL_FILE, publish
 
 
 def parse_stages(words):
@@ -62,8 +60,7 @@ def train_stages(
             train_config, initial_model=str(path), backbone_weights="none"
         )
     if is_chief(strategy):
-        with replacing(work_dir / MODEL_FILE) as temporary:
-            shutil.copyfile(path, temporary)
+        publish(path, work_dir)
     return work_dir / MODEL_FILE
 
 

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import math
 import pathlib
-import shutil
 
 import keras
 import numpy as np
@@ -41,6 +40,7 @@ from dmls_tf.training.work_dir import (
     TENSORBOARD,
     check,
     claim,
+    publish,
 )
 
 NUM_PICTURES = 4
@@ -139,8 +139,7 @@ class Training:
                     if self._epoch_is_open() or state.step % self.config.checkpoint_steps == 0:
                         self._save()
         if is_chief(self.strategy):
-            with replacing(self.work_dir / MODEL_FILE) as path:
-                shutil.copyfile(self.work_dir / CHECKPOINTS / BEST_FILE, path)
+            publish(self.work_dir / CHECKPOINTS / BEST_FILE, self.work_dir)
 
     def _epoch_is_open(self):
         """Whether an epoch's steps are done, but not its validation."""

@@ -52,6 +52,12 @@ def claim(work_dir, settings):
         path.write_text(json.dumps(settings, indent=1) + "\n")
 
 
+def publish(path, work_dir):
+    """Makes the model at `path` the result of the training in `work_dir`."""
+    with replacing(pathlib.Path(work_dir) / MODEL_FILE) as temporary:
+        shutil.copyfile(path, temporary)
+
+
 def clear(work_dir):
     """Removes what a training has written, and nothing else."""
     work_dir = pathlib.Path(work_dir)
