@@ -4,8 +4,7 @@ import keras
 from keras import ops
 
 from dmls_tf.datasets import IGNORE_LABEL
-from dmls_tf.ops.distance_transform import euclidean_distance_transform
-from dmls_tf.ops.finite_differences import trim
+from dmls_tf.ops.boundaries import boundary_distance, label_changes
 
 
 def cross_entropy(labels, logits, ignore_label=IGNORE_LABEL):
@@ -14,22 +13,6 @@ def cross_entropy(labels, logits, ignore_label=IGNORE_LABEL):
     return ops.sparse_categorical_crossentropy(
         labels, ops.cast(logits, "float32"), from_logits=True
     )
-
-
-def label_changes(labels, ignore_label=IGNORE_LABEL):
-    """Pixels with another valid label in their 4-neighbourhood: bool `[B, H, W]`."""
-    valid = ops.not_equal(labels, ignore_label)
-    changes = ops.zeros_like(valid)
-    for axis in (1, 2):
-        differs = ops.logical_and(
-            ops.not_equal(trim(labels, axis, 0, 1), trim(labels, axis, 1, 0)),
-            ops.logical_and(trim(valid, axis, 0, 1), trim(valid, axis, 1, 0)),
-        )
-        lower, upper = [[0, 0] for _ in range(3)], [[0, 0] for _ in range(3)]
-        lower[axis], upper[axis] = [0, 1], [1, 0]
-        changes = ops.logical_or(changes, ops.pad(differs, lower, constant_values=False))
-        changes = ops.logical_or(changes, ops.pad(differs, upper, constant_values=False))
-    return changes
 
 
 class PixelLoss(keras.losses.Loss):
@@ -130,8 +113,7 @@ class BoundaryCrossEntropy(PixelLoss):
         self.width = width
 
     def pixel_weights(self, labels):
-        elsewhere = ops.logical_not(label_changes(labels, self.ignore_label))[..., None]
-        distance = euclidean_distance_transform(elsewhere, self.width + 1)[..., 0]
+        distance = boundary_distance(labels, self.width + 1, self.ignore_label)
         near = ops.logical_and(distance <= self.width, ops.not_equal(labels, self.ignore_label))
         near = ops.cast(near, "float32")
         return near, ops.sum(near)

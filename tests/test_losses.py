@@ -4,7 +4,8 @@ import tensorflow as tf
 from scipy import ndimage
 from scipy.special import log_softmax
 
-from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy, label_changes
+from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
+from dmls_tf.ops import label_changes
 
 LABELS = np.array([[[0, 0, 1], [0, 255, 1], [2, 2, 255]]], np.int32)
 CHANGES = np.array([[[0, 1, 1], [1, 0, 0], [1, 0, 0]]], bool)

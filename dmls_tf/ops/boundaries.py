@@ -1,0 +1,41 @@
+"""Where a label map changes, and how far away that is."""
+
+from keras import ops
+
+from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf.ops.distance_transform import euclidean_distance_transform
+from dmls_tf.ops.finite_differences import pad, trim
+
+
+def label_changes(labels, ignore_label=IGNORE_LABEL):
+    """Pixels with another valid label in their 4-neighbourhood: bool `[B, H, W]`.
+
+    Args:
+        labels: integers `[B, H, W]`.
+        ignore_label: of pixels that are not valid: no boundary runs along them.
+    """
+    valid = ops.not_equal(labels, ignore_label)
+    changes = ops.zeros_like(valid)
+    for axis in (1, 2):
+        differs = ops.logical_and(
+            ops.not_equal(trim(labels, axis, 0, 1), trim(labels, axis, 1, 0)),
+            ops.logical_and(trim(valid, axis, 0, 1), trim(valid, axis, 1, 0)),
+        )
+        for sides in ((0, 1), (1, 0)):
+            changes = ops.logical_or(changes, pad(differs, axis, *sides, value=False))
+    return changes
+
+
+def boundary_distance(labels, max_distance, ignore_label=IGNORE_LABEL):
+    """Pixels to the nearest pixel beside a boundary, 0 there, at most `max_distance`.
+
+    Args:
+        labels: integers `[B, H, W]`.
+        max_distance: a positive integer.
+        ignore_label: see `label_changes`.
+
+    Returns:
+        float32 `[B, H, W]`.
+    """
+    elsewhere = ops.logical_not(label_changes(labels, ignore_label))[..., None]
+    return euclidean_distance_transform(elsewhere, max_distance)[..., 0]
