@@ -51,7 +51,8 @@ def read_labels(root, version):
         raise UserError(f"{root / names[0]}: not found; check --data_dir and --annotations")
     try:
         labels = json.loads(path.read_text())["labels"]
-        return [{key: label[key] for key in ("name", "color", "evaluate")} for label in labels]
+        keys = ("name", "color", "evaluate", "instances")
+        return [{key: label[key] for key in keys} for label in labels]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a configuration of Mapillary Vistas ({error})") from error
 

@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 
 from dmls_tf import __version__
-from dmls_tf.datasets import IGNORE_LABEL, DatasetSpec
+from dmls_tf.datasets import IGNORE_LABEL, DatasetSpec, Scoring
 from dmls_tf.errors import UserError
 
 INFO_FILE = "dataset.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,8 +200,12 @@ class DatasetInfo:
 
 
 def _spec_from_json(content):
+    scoring = content["scoring"]
+    sizes = {int(class_id): size for class_id, size in scoring["instance_sizes"].items()}
+    categories = {name: tuple(values) for name, values in scoring["categories"].items()}
+    named = tuple(scoring["instance_categories"])
+    scoring |= {"instance_sizes": sizes, "categories": categories, "instance_categories": named}
     raw_to_class = {int(raw): class_id for raw, class_id in content["raw_to_class"].items()}
     names, palette = tuple(content["class_names"]), tuple(map(tuple, content["palette"]))
-    return DatasetSpec(
-        **content | {"raw_to_class": raw_to_class, "class_names": names, "palette": palette}
-    )
+    content |= {"raw_to_class": raw_to_class, "class_names": names, "palette": palette}
+    return DatasetSpec(**content | {"scoring": Scoring(**scoring)})

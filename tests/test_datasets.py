@@ -2,7 +2,10 @@ import pytest
 
 from dmls_tf.datasets import CAMVID, CITYSCAPES, ade20k, mapillary
 
-LABELS = [{"name": f"class {i}", "color": [i, 0, 0], "evaluate": i not in (1, 5)} for i in range(6)]
+LABELS = [
+    {"name": f"class {i}", "color": [i, 0, 0], "evaluate": i not in (1, 5), "instances": i == 2}
+    for i in range(6)
+]
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,13 @@ def test_the_full_ade20k_release_is_recognised(tmp_path, run_command):
 def make_mapillary(root, rng, version):
     """The layout of v2.0 with two images in a split; label 1 of three is not evaluated."""
     labels = [
-        {"name": f"class--{i}", "readable": "", "color": [i, 0, 9], "evaluate": i != 1}
+        {
+            "name": f"class--{i}",
+            "readable": "",
+            "color": [i, 0, 9],
+            "evaluate": i != 1,
+            "instances": True,
+        }
         for i in range(3)
     ]
     for split in ("training", "validation"):
