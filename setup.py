@@ -26,6 +26,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest", "pytest-xdist", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
+        "video": ["av"],
         "serving": ["tensorflow-serving-api"],
         "viz": ["tensorboard", "matplotlib"],
         "bench": ["scipy", "jax", "opencv-python-headless", "edt"],

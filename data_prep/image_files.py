@@ -19,7 +19,6 @@ from dmls_tf.errors import UserError
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 GREY, PALETTE = 0, 3  # PNG colour types
-ORIENTATION = 0x0112  # EXIF
 
 
 def read_bytes(path):
@@ -80,16 +79,6 @@ def resize_image(content, size, image_format):
     buffer = io.BytesIO()
     pixels.resize(size, Image.Resampling.LANCZOS).save(buffer, image_format, **options)
     return buffer.getvalue()
-
-
-def orientation(image):
-    """The EXIF orientation of a photograph, 1..8; 1, upright, where it has none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a damaged block; Pillow raises what its parser meets
-        return 1
 
 
 def decode_map(path, content, bits):

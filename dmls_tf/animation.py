@@ -15,17 +15,6 @@ from dmls_tf.ops.region_statistics import gaussian_log_likelihood
 STRIP_COLUMNS = 5
 
 
-def read_label(path):
-    """Reads a PNG of class ids: uint8 `[H, W]`."""
-    try:
-        with Image.open(path) as file:
-            if file.mode not in ("L", "P"):
-                raise UserError(f"{path}: mode {file.mode}, but a label map is an 8-bit PNG of ids")
-            return np.asarray(file)
-    except (OSError, SyntaxError) as error:  # Pillow's error for a broken PNG
-        raise UserError(f"{path}: not a readable label map (a PNG of class ids)") from error
-
-
 def shrink(image, label, max_side):
     """Image and label map, scaled down where a side is longer than `max_side`."""
     height, width = label.shape

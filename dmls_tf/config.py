@@ -139,6 +139,33 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class InferenceConfig:
+    """How a network is applied to an image of any size.
+
+    Attributes:
+        image_size: (height, width) to which an image is resized, None for its own.
+        window: (height, width), pixels: an image of its own size that is larger is segmented in
+            windows, one after the other, to bound the memory.
+        overlap: share of a window that the next one has in common with it.
+        scales: factors of the image's size at which it is seen; the log-probabilities are averaged.
+        flip: see it mirrored as well.
+    """
+
+    image_size: tuple[int, int] | None = None
+    window: tuple[int, int] = (1024, 2048)
+    overlap: float = 0.25
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+    def __post_init__(self):
+        _check_size("image_size", self.image_size)
+        _check_size("window", self.window)
+        _check(0 <= self.overlap < 1, "overlap", "in 0..1, below 1", self.overlap)
+        valid = self.scales and min(self.scales) > 0
+        _check(valid, "scales", "positive numbers", self.scales)
+
+
+@dataclasses.dataclass(frozen=True)
 class Stage:
     """A part of a staged training.
 

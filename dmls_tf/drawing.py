@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 ROW, MARGIN = 18, 4
+LINE_PER_PIXELS = 600  # a line is one pixel wider for each so many of the image's shorter side
 
 
 def colorize(label, palette):
@@ -22,7 +23,7 @@ def colorize(label, palette):
 
 
 def overlay(image, label, palette, opacity=0.5):
-    """The image tinted by class, with a dark line on the borders between classes.
+    """The image tinted by class, with a white line on the borders between classes.
 
     Args:
         image: uint8 `[H, W, 3]`.
@@ -34,7 +35,7 @@ def overlay(image, label, palette, opacity=0.5):
         uint8 `[H, W, 3]`.
     """
     mixed = (1 - opacity) * np.asarray(image, np.float32) + opacity * colorize(label, palette)
-    mixed[_borders(label)] *= 0.4
+    mixed[_borders(label)] = 255
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -46,10 +47,14 @@ def contours(image, label, color=(255, 230, 0)):
 
 
 def _borders(label):
+    """Where the label changes, as a line that is wider in larger images."""
     label = np.asarray(label)
     border = np.zeros(label.shape, bool)
     border[:, 1:] |= label[:, 1:] != label[:, :-1]
     border[1:] |= label[1:] != label[:-1]
+    for _ in range(min(label.shape) // LINE_PER_PIXELS):
+        border[:, 1:] |= border[:, :-1]
+        border[1:] |= border[:-1]
     return border
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dmls_tf.data.records import decode_image
 from dmls_tf.errors import UserError
-from dmls_tf.predict import to_class_ids, to_working_size, working_size
+from dmls_tf.inference import reduce_scores, to_size
 
 
 def export(model, export_dir, size=None, version=None):
@@ -36,7 +36,7 @@ def export(model, export_dir, size=None, version=None):
     Raises:
         UserError: no working size is known, or the version exists.
     """
-    size = size or working_size(model)
+    size = size or model.metadata.get("image_size")
     if size is None:
         raise UserError("this model was trained at no fixed size; pass --height and --width")
     base = pathlib.Path(export_dir)
@@ -60,11 +60,12 @@ def make_serving_function(model, size):
     def serve(image_bytes):
         def prepare(content):
             image = decode_image(content)
-            return to_working_size(image, size), tf.shape(image)[:2]
+            return to_size(image[None], size)[0], tf.shape(image)[:2]
 
         def finish(one):
             logits, shape = one
-            return tf.io.encode_png(to_class_ids(logits[None], shape)[0][..., None])
+            (labels,) = reduce_scores(logits[None], shape)
+            return tf.io.encode_png(labels[..., None])
 
         images = tf.TensorSpec([*size, 3], tf.float32), tf.TensorSpec([2], tf.int32)
         images, shapes = tf.map_fn(prepare, image_bytes, fn_output_signature=images)

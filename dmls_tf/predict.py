@@ -1,114 +1,183 @@
-"""Images in, label maps of the same size out: what evaluation, prediction and serving share.
+"""Label maps and pictures of photographs and videos, as files of the same size.
 
-image bytes -> decode -> resize to the training size -> network -> resize back -> argmax
+    files -> upright photographs -> segment -> label, palette, overlay, confidence
+
+`segment` is a function from a `Photo` to a `Segmentation`, by `local_segmenter` or one of
+`dmls_tf.client`.
 """
 
+import contextlib
+import glob
 import pathlib
 
-import tensorflow as tf
+import numpy as np
+from tqdm import tqdm
 
-from dmls_tf.data.records import decode_image
 from dmls_tf.drawing import legend, overlay
-from dmls_tf.errors import UserError
+from dmls_tf.errors import DamagedFile, UserError
+from dmls_tf.files import replacing
+from dmls_tf.inference import make_segmenter
+from dmls_tf.label_maps import png_bytes
+from dmls_tf.photos import photo_of, read_photo
+from dmls_tf.videos import read_frames, writing_video
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+PICTURES = ("label", "palette", "overlay", "confidence")
 
 
-def working_size(model):
-    """(height, width) at which the model was trained, None for any."""
-    size = model.metadata.get("image_size")
-    return tuple(size) if size else None
-
-
-def to_working_size(image, size):
-    """float32 image or batch, bilinearly resized where a size is given."""
-    image = tf.cast(image, tf.float32)
-    return tf.image.resize(image, size) if size else image
-
-
-def to_class_ids(logits, size):
-    """Logits `[B, h, w, N]` to class ids uint8 `[B, *size]`."""
-    return tf.cast(tf.argmax(tf.image.resize(logits, size), axis=-1), tf.uint8)
-
-
-def make_segmenter(model):
-    """A compiled function from one image, uint8 `[H, W, 3]`, to class ids, uint8 `[H, W]`.
+def local_segmenter(model, config):
+    """A function from an image, uint8 `[H, W, 3]`, to its `Segmentation`, with confidence.
 
     Args:
         model: a `DMLS`.
+        config: an `InferenceConfig`.
     """
-    size = working_size(model)
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-    def segment(image):
-        outputs = model(to_working_size(image[None], size), training=False)
-        return to_class_ids(outputs[model.final_output], tf.shape(image)[:2])[0]
-
-    return segment
+    name = model.final_output
+    segment = make_segmenter(
+        lambda images: {name: model(images, training=False)[name]}, config, confidence=True
+    )
+    return lambda image: segment(image)[name]
 
 
-def find_images(path):
-    """The JPEG and PNG files that `path` names: itself, or those of a directory, sorted.
-
-    Raises:
-        UserError: there are none.
-    """
-    path = pathlib.Path(path)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UserError(f"{path}: no such file or directory")
-    images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not images:
-        raise UserError(f"{path}: no images ({', '.join(IMAGE_SUFFIXES)})")
-    return images
-
-
-def read_image(path):
-    """Reads an image file.
-
-    Raises:
-        UserError: it is no readable JPEG or PNG.
-    """
-    try:
-        return decode_image(path.read_bytes())
-    except (OSError, tf.errors.InvalidArgumentError) as error:
-        raise UserError(f"{path}: not a readable JPEG or PNG image") from error
-
-
-def predict_files(model, paths, output_dir):
-    """Writes `STEM_label.png` and `STEM_overlay.png` for each image, and one `legend.png`.
-
-    Labels are 8-bit PNGs of class ids at the image's own size.
+def find_files(patterns):
+    """The images and videos that are named, each with the name of its results.
 
     Args:
-        model: a trained `DMLS`, which knows its classes and palette.
-        paths: image files.
-        output_dir: made if need be.
+        patterns: files, directories (searched with their subdirectories, whose names are kept) or
+            glob patterns.
 
-    Yields:
-        The path of each overlay, when it is written.
+    Returns:
+        {name without suffix, relative to the output directory: path}.
 
     Raises:
-        UserError: an unreadable image, or two of the same stem.
+        UserError: a pattern that names nothing, or two files whose results would have one name.
     """
-    stems = [path.stem for path in paths]
-    repeated = {stem for stem in stems if stems.count(stem) > 1}
-    if repeated:
-        raise UserError(f"several images are called {sorted(repeated)[0]}; predict them apart")
-    output_dir = pathlib.Path(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    palette = [tuple(color) for color in model.metadata["palette"]]
-    legend(model.metadata["classes"], palette).save(output_dir / "legend.png")
-    segment = make_segmenter(model)
-    for path in paths:
-        image = read_image(path)
-        label = segment(image).numpy()
-        _write_png(output_dir / f"{path.stem}_label.png", label[..., None])
-        overlay_path = output_dir / f"{path.stem}_overlay.png"
-        _write_png(overlay_path, overlay(image.numpy(), label, palette))
-        yield overlay_path
+    found = {}
+    for pattern in patterns:
+        for path, name in _matches(pattern):
+            if found.setdefault(name, path) != path:
+                raise UserError(f"{path} and {found[name]}: their results would both be {name}_*")
+    return found
 
 
-def _write_png(path, array):
-    path.write_bytes(tf.io.encode_png(array).numpy())
+def _matches(pattern):
+    path = pathlib.Path(pattern)
+    if path.is_dir():
+        suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+        if not files:
+            raise UserError(f"{path}: no images or videos ({', '.join(suffixes)})")
+        return [(file, str(file.relative_to(path).with_suffix(""))) for file in files]
+    files = [path] if path.is_file() else sorted(glob.glob(str(pattern), recursive=True))
+    if not files:
+        raise UserError(f"{pattern}: no such file or directory")
+    return [(pathlib.Path(file), pathlib.Path(file).stem) for file in files]
+
+
+def predict_files(segment, files, writer):
+    """Segments files and writes what comes of them; those that cannot be read are left out.
+
+    Args:
+        segment: a function from a `Photo` to a `Segmentation`.
+        files: {name: path}, see `find_files`.
+        writer: a `PictureWriter`.
+
+    Returns:
+        What is wrong with the files that were left out, a line each.
+
+    Raises:
+        UserError: a result cannot be written, or `segment` fails.
+    """
+    faults = []
+    bar = tqdm(files.items(), unit="file", dynamic_ncols=True)
+    for name, path in bar:
+        try:
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                _predict_video(segment, path, name, writer, bar)
+            else:
+                photo = read_photo(path)
+                writer.write(name, photo.image, segment(photo))
+        except DamagedFile as error:
+            faults.append(str(error))
+    return faults
+
+
+def _predict_video(segment, path, name, writer, bar):
+    """NAME/000001_label.png and so on; the overlays become one video, NAME_overlay.mp4."""
+    rate, frames = read_frames(path)
+    with contextlib.ExitStack() as closing:
+        append = None
+        if "overlay" in writer.pictures:
+            target = writer.path(name, "overlay", ".mp4")
+            append = closing.enter_context(writing_video(target, rate))
+        for number, frame in enumerate(frames, 1):
+            writer.write(f"{name}/{number:06d}", frame, segment(photo_of(frame)), append)
+            bar.set_postfix(frame=number)
+
+
+class PictureWriter:
+    """Writes results below a directory, and `legend.png`.
+
+    - `NAME_label.png`: class ids, 8 bits, grey.
+    - `NAME_palette.png`: the same ids, with the colours of the classes as palette.
+    - `NAME_overlay.png`: the image tinted by class; a line where two classes meet, which is where
+      the level-set functions of both are zero.
+    - `NAME_confidence.png`: the probability of the class, 0..255 for 0..1, 8 bits, grey.
+
+    Args:
+        output_dir: made if need be.
+        classes, palette: names and RGB colours; None for no legend.
+        pictures: which of `PICTURES`.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+
+    def __init__(self, output_dir, classes, palette, pictures=PICTURES):
+        self.output_dir = pathlib.Path(output_dir)
+        self.palette, self.pictures = [tuple(color) for color in palette], pictures
+        with _writing(self.output_dir):
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            if classes:
+                legend(classes, self.palette).save(self.output_dir / "legend.png")
+
+    def path(self, name, picture, suffix=".png"):
+        """Where a picture goes; its directory exists."""
+        path = self.output_dir / f"{name}_{picture}{suffix}"
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write(self, name, image, segmentation, append=None):
+        """Writes the pictures of one image.
+
+        Args:
+            name: without suffix, relative to the output directory.
+            image: uint8 `[H, W, 3]`.
+            segmentation: a `Segmentation`, with confidence.
+            append: takes the overlay instead of a file.
+        """
+        labels = segmentation.labels
+        for picture in self.pictures:
+            if picture == "overlay":
+                drawn = overlay(image, labels, self.palette)
+                if append:
+                    append(drawn)
+                    continue
+                content = png_bytes(drawn)
+            elif picture == "confidence":
+                content = png_bytes(np.round(255 * segmentation.confidence).astype(np.uint8))
+            else:
+                content = png_bytes(labels, self.palette if picture == "palette" else None)
+            path = self.path(name, picture)
+            with _writing(path), replacing(path) as temporary:
+                temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _writing(path):
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: {error.strerror or error}") from error

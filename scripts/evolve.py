@@ -26,14 +26,15 @@ flags.DEFINE_integer("max_side", 640, "Larger images are scaled down to this.", 
 
 
 def main():
-    from dmls_tf.animation import evolve_labels, read_label, save_evolution, shrink
+    from dmls_tf.animation import evolve_labels, save_evolution, shrink
     from dmls_tf.datasets import color_wheel
-    from dmls_tf.predict import read_image
+    from dmls_tf.label_maps import read_label
+    from dmls_tf.photos import read_photo
 
     output = pathlib.Path(FLAGS.output)
     if output.suffix not in (".gif", ".png"):
         raise UserError(f"{output}: --output must end in .gif or .png")
-    image = read_image(pathlib.Path(FLAGS.image)).numpy()
+    image = read_photo(FLAGS.image).image
     image, label = shrink(image, read_label(FLAGS.label), FLAGS.max_side)
     steps = (FLAGS.num_frames, FLAGS.steps_per_frame, FLAGS.dt, FLAGS.epsilon)
     labels = list(evolve_labels(image, label, *steps))

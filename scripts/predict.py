@@ -1,32 +1,76 @@
-"""Labels every pixel of images: a label PNG and an overlay at the image's size, and a legend.
+"""Labels every pixel of images and videos.
 
-python scripts/predict.py --model=runs/camvid/model.keras --images=photos --output_dir=out
+    python scripts/predict.py --model=runs/camvid/model.keras --images=photos --output_dir=out
+    python scripts/predict.py --model=serving/camvid --images='trip/*.jpg,ride.mp4' --output_dir=out
+    python scripts/predict.py --server=localhost:8501 --model_name=camvid --images=photos ...
+
+For each image NAME: `NAME_label.png` (class ids), `NAME_palette.png` (the same, in colours),
+`NAME_overlay.png` (with the contours of the level sets) and `NAME_confidence.png` (0..255), all at
+the image's own size, upright; a video's overlays become `NAME_overlay.mp4`. Files that cannot be
+read are listed and left out.
 """
 
+import sys
+
+import inference_flags
 from absl import flags
-from tqdm import tqdm
 
 from dmls_tf import command_line
+from dmls_tf.errors import UserError
+
+PICTURES = ("label", "palette", "overlay", "confidence")
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
-flags.DEFINE_string("images", None, "A JPEG or PNG file, or a directory of them.", required=True)
+flags.DEFINE_string("model", None, "A trained model.keras or an exported model's directory.")
+flags.DEFINE_list("images", None, "JPEGs, PNGs, videos, directories, globs.", required=True)
 flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
+flags.DEFINE_multi_enum("pictures", PICTURES, PICTURES, "What to write; repeat the flag.")
 flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
+flags.DEFINE_string("server", None, "host:port of TF Serving, instead of --model.")
+flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "Of that port.")
+flags.DEFINE_string("model_name", "dmls", "Of the model on the server.")
+flags.DEFINE_string(
+    "classes", None, "The served model's classes.json or export directory; else colours are ours."
+)
+inference_flags.define()
 
 
 def main():
-    from dmls_tf.models import load_dmls
-    from dmls_tf.predict import find_images, predict_files
+    from dmls_tf.predict import PictureWriter, find_files, predict_files
 
-    paths = find_images(FLAGS.images)
+    files = find_files(FLAGS.images)
+    segment, classes, palette = make_segmenter()
+    writer = PictureWriter(FLAGS.output_dir, classes, palette, FLAGS.pictures)
+    faults = predict_files(segment, files, writer)
+    for fault in faults:
+        print(f"left out {fault}", file=sys.stderr)
+    if len(faults) == len(files):
+        raise UserError("none of the files could be read")
+    count = len(files) - len(faults)
+    print(f"wrote pictures of {count} files to {FLAGS.output_dir}")
+
+
+def make_segmenter():
+    """A function from photographs to segmentations, class names and colours."""
+    from dmls_tf import client
+    from dmls_tf.datasets import color_wheel
+    from dmls_tf.models import load_dmls
+    from dmls_tf.predict import local_segmenter
+
+    if (FLAGS.model is None) == (FLAGS.server is None):
+        raise UserError("pass either --model or --server")
+    if FLAGS.server:
+        connect = {"rest": client.rest, "grpc": client.grpc}[FLAGS.protocol]
+        named = client.read_classes(FLAGS.classes) if FLAGS.classes else (None, color_wheel(255))
+        return connect(FLAGS.server, FLAGS.model_name), *named
+    if not FLAGS.model.endswith(".keras"):
+        return client.saved_model(FLAGS.model), *client.read_classes(FLAGS.model)
     changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
     model = load_dmls(FLAGS.model, **changes)
-    written = predict_files(model, paths, FLAGS.output_dir)
-    for _ in tqdm(written, total=len(paths), unit="image", dynamic_ncols=True):
-        pass
-    print(f"wrote labels, overlays and legend.png for {len(paths)} images to {FLAGS.output_dir}")
+    segment = local_segmenter(model, inference_flags.settings(model))
+    classes, palette = model.metadata["classes"], model.metadata["palette"]
+    return lambda photo: segment(photo.image), classes, palette
 
 
 if __name__ == "__main__":

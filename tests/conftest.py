@@ -53,6 +53,22 @@ def real_data():
 
 
 @pytest.fixture(scope="session")
+def trained(synthetic_records, tmp_path_factory):
+    """A `model.keras` for the synthetic scenes, not trained at all; K = 2, 48 x 64."""
+    from dmls_tf.config import DataConfig, ModelConfig
+    from dmls_tf.dataset_info import DatasetInfo
+    from dmls_tf.models import build_dmls
+    from dmls_tf.training.preparation import describe
+
+    info = DatasetInfo.load(synthetic_records)
+    config = ModelConfig(info.num_classes, backbone="mobilenetv2", width=0.25, num_steps=2)
+    model = build_dmls(config, describe(info, DataConfig(image_size=(48, 64)), "train"))
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def synthetic_records(tmp_path_factory, run_command):
     """Records of 12 + 4 scenes of 48 x 64 pixels, in 2 shards a split, with their PNG files."""
     directory = tmp_path_factory.mktemp("synthetic") / "records"

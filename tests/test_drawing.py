@@ -14,11 +14,20 @@ def test_colors_follow_the_palette_and_ignored_pixels_are_black():
     ]
 
 
-def test_overlay_mixes_image_and_colour_and_darkens_borders():
+def test_overlay_mixes_image_and_colour_and_draws_borders_white():
     image = np.full((2, 3, 3), 100, np.uint8)
     mixed = overlay(image, LABEL, PALETTE, opacity=0.5)
     assert mixed[0, 0].tolist() == [178, 50, 50]
-    assert mixed[0, 2].tolist() == [20, 20, 71]
+    assert mixed[0, 2].tolist() == [255, 255, 255]
+
+
+def test_lines_are_wider_in_large_images():
+    label = np.zeros((1300, 1300), np.uint8)
+    label[:, 650:] = 1
+    for stride, columns in ((1, [650, 651, 652]), (3, [217])):
+        part = label[::stride, ::stride]
+        line = (overlay(np.zeros((*part.shape, 3), np.uint8), part, PALETTE) == 255).all(-1)
+        assert np.flatnonzero(line[100]).tolist() == columns
 
 
 def test_contours_lie_on_the_borders_and_leave_the_rest():

@@ -1,0 +1,167 @@
+"""Windows, scales and mirrors around toy networks whose right answer is known."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dmls_tf import inference
+from dmls_tf.config import InferenceConfig
+from dmls_tf.errors import UserError
+from dmls_tf.inference import edge_weights, make_segmenter, reduce_scores, window_starts
+from tests.conftest import ROOT
+
+
+def channels(images):
+    """The network whose logits are the image's colours."""
+    return {"answer": images / 20.0}
+
+
+def step_of(images):
+    """Two classes: which side of grey 100 the first channel is on, a ramp in the image."""
+    side = (images[..., :1] - 100.0) / 10.0
+    return {"answer": tf.concat([-side, side], -1)}
+
+
+def photo(rng, height=50, width=70):
+    small = rng.integers(0, 256, (1, 6, 8, 3)).astype(np.float32)
+    return tf.cast(tf.image.resize(small, (height, width)), tf.uint8).numpy()[0]
+
+
+def ramp(height, width, edge):
+    """Columns that pass grey 100 at x = `edge`, in pixels, counted from the first one's centre."""
+    row = np.clip(100 + 4.0 * (np.arange(width) - edge), 0, 255)
+    return np.broadcast_to(np.round(row)[None, :, None], (height, width, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("window", [(50, 70), (20, 30), (32, 70), (49, 16)])
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.6])
+def test_windows_leave_no_seams(rng, window, overlap):
+    """A network that sees nothing beyond a pixel gives the same in windows as without them."""
+    image = photo(rng)
+    (expected,) = make_segmenter(channels, InferenceConfig(), True)(image).values()
+    config = InferenceConfig(window=window, overlap=overlap)
+    (found,) = make_segmenter(channels, config, True)(image).values()
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, image.argmax(-1))
+
+
+def test_a_constant_network_is_constant_whatever_the_views():
+    image = np.zeros((37, 53, 3), np.uint8)
+    config = InferenceConfig(window=(16, 20), scales=(0.5, 0.75, 1.0, 1.25, 1.75), flip=True)
+    logits = tf.constant([0.3, -1.0, 2.0])
+
+    def constant(images):
+        return {"answer": tf.zeros_like(images) + logits}
+
+    (found,) = make_segmenter(constant, config, confidence=True)(image).values()
+    assert (found.labels == 2).all()
+    np.testing.assert_allclose(found.confidence, tf.nn.softmax(logits)[2], rtol=1e-5)
+
+
+VIEWS = {
+    "half": {"scales": (0.5,)},
+    "one and three quarters": {"scales": (1.75,)},
+    "many": {"scales": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75), "flip": True},
+    "windows": {"scales": (0.5, 1.75), "flip": True, "window": (40, 64), "overlap": 0.5},
+    "other size": {"image_size": (30, 45)},
+}
+
+
+def columns_of_the_second_class(views, edge):
+    image = ramp(48, 120, edge)
+    (found,) = make_segmenter(step_of, InferenceConfig(**views))(image).values()
+    assert (found.labels == found.labels[:1]).all()
+    return np.flatnonzero(found.labels[0])
+
+
+# Between columns 59 and 60; half a pixel to the left, or to the right, one of them is elsewhere.
+EDGES = 59.25, 59.75
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("views", VIEWS.values(), ids=VIEWS)
+def test_no_view_shifts_an_edge(views, edge):
+    assert columns_of_the_second_class(views, edge).tolist() == list(range(60, 120))
+
+
+def test_an_edge_that_is_half_a_pixel_off_is_noticed(monkeypatch):
+    """The same test with scores resized by the corners of pixels instead of their centres."""
+    resize = tf.image.resize
+
+    def misaligned(images, size):
+        if images.shape[-1] == 3:
+            return resize(images, size)
+        return tf.raw_ops.ResizeBilinear(images=images, size=size)
+
+    monkeypatch.setattr(inference.tf.image, "resize", misaligned)
+    found = [columns_of_the_second_class(VIEWS["half"], edge)[0] for edge in EDGES]
+    assert found != [60, 60]
+
+
+def test_views_are_averaged_as_log_probabilities(rng):
+    """Mirrored and plain views of a network that depends on the place."""
+    image = photo(rng, 8, 9)
+    place = rng.normal(size=(1, 8, 9, 4)).astype(np.float32)
+
+    def by_place(images):
+        return {"answer": tf.constant(place) + 0.0 * images[..., :1]}
+
+    (found,) = make_segmenter(by_place, InferenceConfig(flip=True), True)(image).values()
+    log_p = np.log(np.exp(place[0]) / np.exp(place[0]).sum(-1, keepdims=True))
+    mean = 0.5 * (log_p + log_p[:, ::-1])
+    np.testing.assert_array_equal(found.labels, mean.argmax(-1))
+    shares = np.exp(mean) / np.exp(mean).sum(-1, keepdims=True)
+    np.testing.assert_allclose(found.confidence, shares.max(-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(37, 53), (700, 900), (1, 1)])
+def test_strips_are_the_whole(rng, size):
+    scores = rng.normal(size=(1, 33, 41, 5)).astype(np.float32)
+    labels, confidence = reduce_scores(tf.constant(scores), tf.constant(size), confidence=True)
+    whole = tf.image.resize(scores, size)[0]
+    assert (labels.numpy() == tf.argmax(whole, -1).numpy()).mean() > 0.9999
+    np.testing.assert_allclose(confidence, tf.reduce_max(tf.nn.softmax(whole), -1), atol=1e-4)
+
+
+def test_window_starts_cover_the_length_in_equal_windows():
+    assert window_starts(100, 40, 0.5) == ([0, 20, 40, 60], 40)
+    assert window_starts(100, 40, 0.0) == ([0, 40, 60], 40)
+    assert window_starts(30, 40, 0.25) == ([0], 30)
+    assert edge_weights(6, 0.5).tolist() == pytest.approx([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3])
+    assert edge_weights(4, 0.0).tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"overlap": 1.0}, {"scales": ()}, {"scales": (0.0,)}, {"window": (0, 5)}]
+)
+def test_wrong_settings(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        InferenceConfig(**wrong)
+
+
+MEMORY = """
+import resource
+import numpy as np, tensorflow as tf
+from dmls_tf.config import InferenceConfig
+from dmls_tf.inference import make_segmenter
+def network(images):
+    return {"answer": tf.tile(images[..., :1], [1, 1, 1, 65])}
+segment = make_segmenter(network, InferenceConfig(window=(512, 512), flip=True))
+labels = segment(np.zeros((3000, 4000, 3), np.uint8))["answer"].labels
+print(labels.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_scores_of_a_large_frame_are_never_held():
+    """65 classes of 12 megapixels would take 3 GB."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    *shape, mebibytes = done.stdout.split()
+    assert " ".join(shape) == "(3000, 4000)", done.stderr
+    assert int(mebibytes) < 2500

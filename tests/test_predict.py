@@ -1,0 +1,209 @@
+"""What comes of photographs and videos, locally and by a served model."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from dmls_tf import client
+from dmls_tf.config import InferenceConfig
+from dmls_tf.errors import DamagedFile, UserError
+from dmls_tf.exif import ORIENTATION
+from dmls_tf.export import export
+from dmls_tf.inference import Segmentation
+from dmls_tf.models import load_dmls
+from dmls_tf.photos import read_photo
+from dmls_tf.predict import PictureWriter, find_files, local_segmenter, predict_files
+from dmls_tf.videos import read_frames, writing_video
+from tests.helpers import failed, succeeded
+
+PALETTE = [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
+
+
+@pytest.fixture
+def scene(rng):
+    """A smooth picture without symmetry, uint8 `[40, 60, 3]`."""
+    small = rng.integers(0, 256, (1, 5, 7, 3)).astype(np.float32)
+    return tf.cast(tf.image.resize(small, (40, 60)), tf.uint8).numpy()[0]
+
+
+def by_colour(photo):
+    """The strongest channel as class."""
+    shares = photo.image / np.maximum(photo.image.sum(-1, keepdims=True), 1)
+    return Segmentation(photo.image.argmax(-1).astype(np.uint8), shares.max(-1).astype(np.float32))
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_upright(orientation, scene, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(scene).save(tmp_path / "a.png", exif=exif)
+    photo = read_photo(tmp_path / "a.png")
+    expected = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
+    np.testing.assert_array_equal(photo.image, np.asarray(expected))
+    np.testing.assert_array_equal(tf.io.decode_image(photo.content), photo.image)
+    assert (photo.content == (tmp_path / "a.png").read_bytes()) == (orientation == 1)
+
+
+def test_files_directories_and_globs(tmp_path):
+    for name in ("a.jpg", "b.PNG", "ride.mp4", "deep/down/a.jpeg", "notes.txt"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    root = tmp_path / "in"
+    found = find_files([root])
+    assert set(found) == {"a", "b", "ride", "deep/down/a"}
+    assert found["deep/down/a"] == root / "deep/down/a.jpeg"
+    assert set(find_files([f"{root}/*.jpg", root / "ride.mp4"])) == {"a", "ride"}
+    assert set(find_files([root / "a.jpg", f"{root}/*.jpg"])) == {"a"}
+    with pytest.raises(UserError, match=r"deep/down/a.jpeg and .*a.jpg: their results would both"):
+        find_files([root / "a.jpg", root / "deep/down/a.jpeg"])
+    with pytest.raises(UserError, match="gone: no such file"):
+        find_files([root / "gone"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no images or videos"):
+        find_files([tmp_path / "empty"])
+
+
+def test_pictures_of_a_photograph(scene, tmp_path):
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    out = tmp_path / "out"
+    writer = PictureWriter(out, ["red", "blue", "green"], PALETTE)
+    faults = predict_files(
+        by_colour, find_files([tmp_path / "a.png", tmp_path / "cut.png"]), writer
+    )
+    assert faults == [f"{tmp_path / 'cut.png'}: not a readable JPEG or PNG image"]
+    names = {f"a_{picture}.png" for picture in ("label", "palette", "overlay", "confidence")}
+    assert {path.name for path in out.iterdir()} == names | {"legend.png"}
+    label = scene.argmax(-1)
+    np.testing.assert_array_equal(read(out / "a_label.png"), label)
+    coloured = Image.open(out / "a_palette.png")
+    np.testing.assert_array_equal(np.asarray(coloured), label)
+    np.testing.assert_array_equal(np.asarray(coloured.convert("RGB")), np.array(PALETTE)[label])
+    shares = (scene / scene.sum(-1, keepdims=True)).max(-1)
+    np.testing.assert_allclose(read(out / "a_confidence.png"), 255 * shares, atol=0.51)
+    overlay = read(out / "a_overlay.png")
+    border = (overlay == 255).all(-1)
+    assert 0 < border.mean() < 0.3
+    flat = ~border & (label == 0)
+    tinted = 0.5 * scene[flat] + 0.5 * np.array(PALETTE[0])
+    np.testing.assert_allclose(overlay[flat], tinted, atol=0.51)
+
+
+def test_a_video_becomes_frames_and_a_video(scene, tmp_path):
+    pytest.importorskip("av")
+    frames = [np.roll(scene, 5 * i, 1) for i in range(4)]
+    with writing_video(tmp_path / "ride.mp4", 10) as append:
+        for frame in frames:
+            append(frame)
+    rate, found = read_frames(tmp_path / "ride.mp4")
+    found = list(found)
+    assert (rate, len(found)) == (10, 4)
+    for frame, other in zip(frames, found, strict=True):
+        assert np.abs(frame.astype(int) - other).mean() < 8  # it is compressed
+    writer = PictureWriter(tmp_path / "out", None, PALETTE, ["label", "overlay"])
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes((tmp_path / "ride.mp4").read_bytes()[:300])
+    files = find_files([tmp_path / "ride.mp4", broken])
+    assert predict_files(by_colour, files, writer) == [f"{broken}: not a readable video"]
+    made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert made == {"ride_overlay.mp4", *(f"ride/{i:06d}_label.png" for i in range(1, 5))}
+    np.testing.assert_array_equal(read(tmp_path / "out/ride/000003_label.png"), found[2].argmax(-1))
+    _, drawn = read_frames(tmp_path / "out/ride_overlay.mp4")
+    assert [frame.shape for frame in drawn] == [(40, 60, 3)] * 4
+
+
+def test_odd_frames_lose_a_row_and_a_column(scene, tmp_path):
+    pytest.importorskip("av")
+    with writing_video(tmp_path / "odd.mp4", 5) as append:
+        append(scene[:39, :59])
+    _, frames = read_frames(tmp_path / "odd.mp4")
+    assert next(frames).shape == (38, 58, 3)
+    (tmp_path / "notes.txt").write_text("no video")
+    with pytest.raises(DamagedFile, match=r"notes.txt: not a readable video"):
+        read_frames(tmp_path / "notes.txt")
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    return export(load_dmls(trained), tmp_path_factory.mktemp("export") / "scenes")
+
+
+@pytest.fixture
+def photos(scene, tmp_path):
+    """A PNG, a JPEG that was held sideways, a grey one."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    Image.fromarray(scene).save(tmp_path / "turned.jpg", exif=exif)
+    Image.fromarray(scene[..., 0]).save(tmp_path / "grey.jpg")
+    return [read_photo(path) for path in sorted(tmp_path.glob("*.*"))]
+
+
+def assert_same(segment, expected, photos):
+    for photo in photos:
+        ours, theirs = segment(photo), expected(photo)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        assert ours.confidence.shape == ours.labels.shape
+        # That of the server is enlarged; ours is of the enlarged scores.
+        np.testing.assert_allclose(ours.confidence, theirs.confidence, atol=0.2)
+
+
+@pytest.mark.slow
+def test_exported_and_served_models_answer_as_the_network_does(trained, exported, photos):
+    servers = pytest.importorskip("tests.prediction_servers")
+    model = load_dmls(trained)
+    local = local_segmenter(model, InferenceConfig(image_size=(48, 64)))
+    signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
+
+    def expected(photo):
+        return local(photo.image)
+
+    assert_same(client.saved_model(exported), expected, photos)
+    assert_same(client.saved_model(exported.parent), expected, photos)
+    with servers.rest_server(signature, "scenes") as address:
+        assert_same(client.rest(address, "scenes"), expected, photos)
+        with pytest.raises(UserError, match="models/other:predict: Servable not found"):
+            client.rest(address, "other")(photos[0])
+        with pytest.raises(UserError, match="Unknown image file format"):
+            client.rest(address, "scenes")(photos[0]._replace(content=b"no image"))
+    with pytest.raises(UserError, match=f"{address}.*no answer of TF Serving"):
+        client.rest(address, "scenes")(photos[0])
+    with servers.grpc_server(signature, "scenes") as address:
+        assert_same(client.grpc(address, "scenes"), expected, photos)
+        with pytest.raises(UserError, match="model other: Servable not found"):
+            client.grpc(address, "other")(photos[0])
+    with pytest.raises(UserError, match=f"{address}, model scenes: .*[Cc]onnect"):
+        client.grpc(address, "scenes", timeout=5)(photos[0])
+
+
+@pytest.mark.slow
+def test_the_command_takes_networks_and_servers(
+    trained, exported, synthetic_records, run_command, tmp_path
+):
+    servers = pytest.importorskip("tests.prediction_servers")
+    images = shutil.copytree(synthetic_records / "png" / "val", tmp_path / "images")
+    (images / "damaged.jpg").write_text("no image")
+    signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    with servers.rest_server(signature, "dmls") as address:
+        served = [f"--server={address}", f"--classes={exported}", "--pictures=label"]
+        for name, source in {"network": [f"--model={trained}"], "served": served}.items():
+            out = f"--output_dir={tmp_path / name}"
+            done = run_command("scripts/predict.py", *source, f"--images={images}", out)
+            assert "wrote pictures of 4 files" in succeeded(done)
+            assert f"left out {images}/damaged.jpg: not a readable" in done.stderr
+    labels = {path.name for path in (tmp_path / "network").glob("*_label.png")}
+    assert len(labels) == 4
+    assert {path.name for path in (tmp_path / "served").iterdir()} == labels | {"legend.png"}
+    for label in labels:
+        one, other = (read(tmp_path / name / label) for name in ("network", "served"))
+        np.testing.assert_array_equal(one, other)
+    done = run_command("scripts/predict.py", f"--images={images}", f"--output_dir={tmp_path}")
+    failed(done, "either --model or --server")
