@@ -5,7 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test,viz]"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    -e ".[test,viz,video,serving]"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+    -r requirements/cityscapes.txt
 
 for python in "${PYTHON:-python3}" python3.11 python3.10 python3.9; do
     [ -x .venv-addons/bin/python ] && break

@@ -1,6 +1,7 @@
 """The commands in the order of a user: train, evaluate, predict, export, serve."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -86,10 +87,12 @@ def test_evaluate_counts_every_labelled_pixel(model, synthetic_records, run_comm
     )
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     split = DatasetInfo.load(synthetic_records).split("val")
+    assert metrics["answer"] == "evolved_2"
+    assert list(metrics["outputs"]) == ["coarse_2", "likelihood_2", "evolved_2"]
     matrix = np.array(metrics["confusion_matrix"])
     assert tuple(matrix.sum(1)) == split.class_pixels
     assert metrics["pixel_accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
-    assert f"mean IoU        {100 * metrics['mean_iou']:5.1f}" in text
+    assert re.search(rf"mean IoU +{100 * metrics['mean_iou']:.1f}\n", text)
     assert list(metrics["class_iou"]) == load_dmls(model).metadata["classes"]
 
 
@@ -123,7 +126,8 @@ def test_predictions_have_the_size_of_their_image(predictions):
         assert label.shape == image.shape[:2]
         assert overlay.shape == (*label.shape, 3)
         assert label.max() < 8
-        names |= {f"{path.stem}_label.png", f"{path.stem}_overlay.png"}
+        pictures = ("label", "palette", "overlay", "confidence")
+        names |= {f"{path.stem}_{picture}.png" for picture in pictures}
     assert {path.name for path in out.iterdir()} == names
 
 
@@ -193,8 +197,10 @@ def test_faults_of_the_user_are_one_line(model, synthetic_records, run_command, 
         run_command(evaluate, f"--model={model}", records, out, "--split=test"), "no split 'test'"
     )
     failed(run_command(predict, f"--model={model}", "--images=gone", out), "gone: no such file")
-    failed(run_command(predict, f"--model={model}", f"--images={text}", out), "not a readable JPEG")
     failed(run_command("scripts/export.py", f"--model={tmp_path / 'x'}", out), code=2)
+    failed(run_command(evaluate, records, out), "either --model or --predictions")
+    failed(run_command(evaluate, f"--predictions={text}", records, out), "neither a directory nor")
+    failed(run_command(evaluate, f"--model={model}", records, out, "--window=7"), "height,width")
     assert not (tmp_path / "run").exists()
 
 

@@ -1,0 +1,68 @@
+"""The best and the worst images of a split, kept as small pictures while they pass."""
+
+import dataclasses
+
+import numpy as np
+from PIL import Image
+
+from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf.drawing import colorize
+from dmls_tf.metrics import scores_of
+
+RIGHT, WRONG, IGNORED = (225, 235, 225), (215, 30, 30), (0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """Pictures of one image, uint8 `[h, w, 3]`, and its mean IoU."""
+
+    name: str
+    mean_iou: float
+    image: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
+    errors: np.ndarray
+
+
+class Gallery:
+    """Keeps the `size` images with the highest and those with the lowest mean IoU.
+
+    Args:
+        size: of each.
+        palette: an RGB colour a class.
+        width: of the pictures, pixels.
+    """
+
+    def __init__(self, size, palette, width=320):
+        self.size, self.palette, self.width = size, palette, width
+        self.best, self.worst = [], []
+
+    def __call__(self, output, scored):
+        """Looks at a `ScoredImage`; see `dmls_tf.evaluation.scoring.evaluate`."""
+        value = scores_of(scored.counts[output].pixels.confusion).mean_iou
+        if np.isnan(value):
+            return
+        exhibit = self._exhibit(scored, output, value)
+        self.best = sorted([*self.best, exhibit], key=lambda e: -e.mean_iou)[: self.size]
+        self.worst = sorted([*self.worst, exhibit], key=lambda e: e.mean_iou)[: self.size]
+
+    def _exhibit(self, scored, output, value):
+        image, label = scored.example["image"], scored.example["label"]
+        height = max(1, round(label.shape[0] * self.width / label.shape[1]))
+        prediction = _small(scored.predictions[output], (self.width, height))
+        label = _small(label, (self.width, height))
+        errors = np.where((prediction == label)[..., None], RIGHT, WRONG)
+        errors[label == IGNORE_LABEL] = IGNORED
+        small = Image.fromarray(image).resize((self.width, height), Image.Resampling.LANCZOS)
+        return Exhibit(
+            scored.name,
+            value,
+            np.asarray(small),
+            colorize(label, self.palette),
+            colorize(prediction, self.palette),
+            errors.astype(np.uint8),
+        )
+
+
+def _small(label, size):
+    return np.asarray(Image.fromarray(label).resize(size, Image.Resampling.NEAREST))

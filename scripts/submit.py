@@ -1,0 +1,39 @@
+"""Writes a model's predictions as the benchmark's server takes them, and checks them.
+
+    python scripts/submit.py --model=runs/cityscapes/model.keras --records_dir=records/cityscapes \\
+        --images=Cityscapes/leftImg8bit/test --output=submission.zip
+
+The images are those of --images, or of a --split of the records, which also know the data set's
+label values. --output is a .zip file or a directory to make; docs/evaluation.md has the formats.
+"""
+
+import inference_flags
+import submission_flags
+from absl import flags
+
+from dmls_tf import command_line
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
+flags.DEFINE_string("output", None, "A .zip file or a directory to make.", required=True)
+flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
+submission_flags.define()
+inference_flags.define()
+
+
+def main():
+    from dmls_tf.evaluation.submissions import write_submission
+    from dmls_tf.models import load_dmls
+    from dmls_tf.predict import local_segmenter
+
+    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
+    model, spec = load_dmls(FLAGS.model, **changes), submission_flags.spec()
+    segment = local_segmenter(model, inference_flags.settings(model))
+    labels = ((name, segment(image).labels) for name, image in submission_flags.named_images())
+    write_submission(FLAGS.output, labels, spec)
+    submission_flags.check(FLAGS.output)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,137 @@
+"""The files and the page that an evaluation leaves."""
+
+import csv
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dmls_tf.data.pipeline import read_split
+from dmls_tf.dataset_info import DatasetInfo, ShardInfo, SplitInfo
+from dmls_tf.datasets import CITYSCAPES
+from dmls_tf.evaluation import paper, results
+from dmls_tf.evaluation.gallery import IGNORED, RIGHT, WRONG, Gallery
+from dmls_tf.evaluation.report import write_report
+from dmls_tf.evaluation.scoring import evaluate
+from tests.helpers import succeeded
+
+
+def shifted(example):
+    """The truth moved by one pixel more for the coarse output, and for K = 1."""
+    label = np.where(example["label"] == 255, 0, example["label"])
+    shifts = {"coarse_1": 4, "evolved_1": 3, "coarse_2": 3, "evolved_2": 2}
+    return {name: np.roll(label, by, 1) for name, by in shifts.items()}
+
+
+@pytest.fixture(scope="module")
+def evaluated(synthetic_records):
+    gallery = Gallery(1, DatasetInfo.load(synthetic_records).palette, width=64)
+    return evaluate(synthetic_records, "val", shifted, gallery), gallery
+
+
+def test_scores_of_all_outputs(evaluated):
+    evaluation, _ = evaluated
+    assert evaluation.answer == "evolved_2"
+    accuracy = {name: scores["pixel_accuracy"] for name, scores in evaluation.scores.items()}
+    assert accuracy["coarse_1"] < accuracy["evolved_1"] == accuracy["coarse_2"] < 1
+    assert accuracy["evolved_1"] < accuracy["evolved_2"]
+    f1 = evaluation.scores["evolved_2"]["boundary"]
+    assert f1["1"]["f1"] < f1["3"]["f1"]
+
+
+def test_metrics_and_images_as_files(evaluated, synthetic_records, tmp_path):
+    evaluation, _ = evaluated
+    results.write_metrics(evaluation, tmp_path / "metrics.json")
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert (found["dataset"], found["split"], found["images"]) == ("synthetic", "val", 4)
+    for key, value in found["outputs"]["evolved_2"].items():
+        assert found[key] == value
+    matrix = np.array(found["confusion_matrix"])
+    assert found["pixel_accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
+    results.write_images(evaluation, tmp_path / "images.csv")
+    rows = list(csv.DictReader((tmp_path / "images.csv").read_text().splitlines()))
+    examples = read_split(synthetic_records, "val").as_numpy_iterator()
+    for row, example in zip(rows, examples, strict=True):
+        assert row["image"] == example["filename"].decode()
+        right = shifted(example)["evolved_2"] == example["label"]
+        share = right[example["label"] != 255].mean()
+        assert float(row["pixel_accuracy"]) == pytest.approx(share)
+
+
+def test_the_gallery_keeps_the_extremes(evaluated, synthetic_records):
+    evaluation, gallery = evaluated
+    best = max(evaluation.images, key=lambda row: row[2])
+    worst = min(evaluation.images, key=lambda row: row[2])
+    assert [(one.name, one.mean_iou) for one in gallery.best] == [(best[0], best[2])]
+    assert [(one.name, one.mean_iou) for one in gallery.worst] == [(worst[0], worst[2])]
+    wrong, right, ignored = (
+        (gallery.worst[0].errors == color).all(-1) for color in (WRONG, RIGHT, IGNORED)
+    )
+    assert (wrong.astype(int) + right + ignored == 1).all()
+    assert right.sum() / (right.sum() + wrong.sum()) == pytest.approx(worst[1])
+
+
+def test_the_page_shows_everything_and_needs_nothing_else(evaluated, tmp_path):
+    evaluation, gallery = evaluated
+    write_report(evaluation, gallery, "a <model>", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "a &lt;model&gt;; 4 images" in page
+    for name in (*evaluation.info.class_names, *evaluation.scores):
+        assert f">{name}</" in page
+    assert results.percent(evaluation.scores["evolved_2"]["mean_iou"]) in page
+    # Boundary curves, curves over K, confusion matrix; four pictures of the best and the worst.
+    assert page.count("class='figure'") == 3
+    assert page.count("<img") == 3 + 2 * 4
+    sources = re.findall(r"(?:src|href)='?([^ '>]*)", page)
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "http" not in page.replace("&lt;", "")
+
+
+def test_the_papers_scores_stand_beside(evaluated, tmp_path):
+    """A Cityscapes evaluation; the paper's figures are percentages of its columns."""
+    for name, rows in paper.ROWS.items():
+        assert {len(row) for row in rows.values()} == {len(paper.COLUMNS[name])}, name
+    evaluation, gallery = evaluated
+    shard = SplitInfo((ShardInfo("x", 1, 1, ""),), *[(1,) * 19] * 3, 0)
+    info = DatasetInfo(CITYSCAPES, {"val": shard})
+    scores = {"class_iou": dict.fromkeys(CITYSCAPES.class_names, math.nan), "mean_iou": 0.5}
+    scores |= {"class_accuracy": scores["class_iou"], "pixel_accuracy": 0.75, "mean_iiou": 0.25}
+    scores["boundary"] = evaluation.scores["evolved_2"]["boundary"]
+    found = type(evaluation)(info, "val", "prediction", {"prediction": scores}, np.eye(19), [])
+    write_report(found, gallery, "files", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Table I, test set" in page
+    assert "DMLS, ResNet-101" in page
+    ours = page.split("this evaluation")[1].split("</tr>")[0]
+    assert re.findall(r"[\d.]+", ours) == ["75.0", "50.0", "25.0"]
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_page(trained, synthetic_records, run_command, tmp_path):
+    done = run_command(
+        "scripts/evaluate.py",
+        *(f"--model={trained}", f"--records_dir={synthetic_records}", f"--output_dir={tmp_path}"),
+        *("--report", "--recurrent_steps=1,2", "--examples=1", "--scales=1.25"),
+        *("--image_size=native", "--window=32,40"),
+    )
+    assert "report.html" in succeeded(done)
+    page = (tmp_path / "report.html").read_text()
+    assert f"{trained} (native, scales 1.25); 4 images" in page
+    assert page.count("<img") == 3 + 2 * 4
+    outputs = list(json.loads((tmp_path / "metrics.json").read_text())["outputs"])
+    kinds = ("coarse", "likelihood", "evolved")
+    assert outputs == [f"{kind}_{k}" for k in (1, 2) for kind in kinds]
+
+
+def test_pictures_in_the_page_are_pngs(evaluated, tmp_path):
+    evaluation, gallery = evaluated
+    import base64
+    import io
+
+    write_report(evaluation, gallery, "", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for content in re.findall(r"base64,([^']+)", page):
+        Image.open(io.BytesIO(base64.b64decode(content))).verify()
