@@ -34,8 +34,9 @@ def pair_counts(labels, predictions, num_classes, ignore_label=IGNORE_LABEL):
     inside = ops.logical_and(_in_range(labels, num_classes), _in_range(predictions, num_classes))
     pairs = ops.where(inside, num_classes * labels + predictions, num_classes**2)
     pairs = ops.where(labels == ignore_label, num_classes**2 + 1, pairs)
-    counts = ops.bincount(pairs, minlength=num_classes**2 + 2)
-    return ops.cast(counts[: num_classes**2 + 1], "int32")
+    # Not bincount, which neither JAX nor XLA can compile.
+    counts = ops.segment_sum(ops.ones_like(pairs), pairs, num_segments=num_classes**2 + 2)
+    return counts[: num_classes**2 + 1]
 
 
 def confusion_counts(labels, predictions, num_classes, ignore_label=IGNORE_LABEL):
@@ -95,7 +96,7 @@ class ConfusionMatrix(keras.metrics.Metric):
             counts = self._square(values[0] + WORD * values[1].astype(np.int64))
             tensor = ops.convert_to_tensor(counts)
             return tensor if keras.backend.standardize_dtype(tensor.dtype) == "int64" else counts
-        counts = ops.cast(words, "int64")
+        counts = words if keras.config.backend() == "jax" else ops.cast(words, "int64")
         counts = counts[0] + WORD * counts[1]
         matrix = ops.reshape(counts[:-1], (self.num_classes, self.num_classes))
         return ops.where(counts[-1] > 0, -1, matrix)

@@ -15,7 +15,7 @@ $python data_prep/synthetic_to_tfrecord.py --output_dir=$records \
 $python scripts/train.py --flagfile=configs/synthetic.flags \
     --records_dir=$records --work_dir=$run --overwrite
 $python scripts/evaluate.py --model=$run/model.keras --records_dir=$records --split=val \
-    --output_dir=$run/val
+    --output_dir=$run/val --report
 $python scripts/predict.py --model=$run/model.keras --images=$records/png/val \
     --output_dir=$run/predictions
 rm -rf runs/synthetic_serving
@@ -23,6 +23,7 @@ $python scripts/export.py --model=$run/model.keras --export_dir=runs/synthetic_s
 
 echo
 echo "Overlays: $run/predictions/*_overlay.png   legend: $run/predictions/legend.png"
+echo "Report: $run/val/report.html"
 ls $run/predictions/*_overlay.png | head -n 4
 $python - $run/val/metrics.json <<'PY'
 import json, sys

@@ -12,6 +12,7 @@ import pytest
 from dmls_tf.config import ModelConfig
 from dmls_tf.layers import MultiphaseLevelSet
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
+from dmls_tf.metrics import confusion_counts
 from dmls_tf.models import build_dmls
 from dmls_tf.ops import (
     euclidean_distance_transform,
@@ -39,6 +40,7 @@ import jax, numpy as np
 from dmls_tf.config import ModelConfig
 from dmls_tf.layers import MultiphaseLevelSet
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
+from dmls_tf.metrics import ConfusionMatrix
 from dmls_tf.models import build_dmls
 from dmls_tf.ops import *
 from tests.test_jax import CONFIG, after_a_step
@@ -49,6 +51,11 @@ model = build_dmls(CONFIG)
 model.load_weights(directory + "/model.weights.h5")
 found = {k: np.asarray(v) for k, v in model(given["images"]).items()}
 trained = after_a_step(given, directory)
+metric = ConfusionMatrix(4)
+many = np.full((2, 17), 2**24 - 1, np.int32)  # of each kind, far beyond 32 bits
+many[:, -1] = 0
+words, = jax.jit(metric.stateless_update_state)([many], given["labels"], given["logits"])
+metric.words.assign(words)
 gradient = jax.grad(lambda phi: (given["force"] * evolve(phi, given["force"], 3, 0.4)).sum())
 np.savez(
     directory + "/found.npz",
@@ -65,6 +72,7 @@ np.savez(
     weighted=WeightedCrossEntropy([1, 2, 3, 4])(given["labels"], given["logits"]),
     boundary=BoundaryCrossEntropy()(given["labels"], given["logits"]),
     trained=trained,
+    counted=metric.result() - (2**24 - 1) * (2**24 + 1),
     **found,
 )
 """
@@ -124,6 +132,7 @@ def both(tmp_path_factory):
         "few_phases": MultiphaseLevelSet(max_phases=2)(logits).numpy(),
         "general": general.numpy(),
         "general_gradient": general_tape.gradient(general_total, logits).numpy(),
+        "counted": confusion_counts(given["labels"], tf.argmax(logits, -1), 4).numpy(),
         "exact": euclidean_distance_transform(given["mask"]).numpy(),
         "near": euclidean_distance_transform(given["mask"], 4).numpy(),
         "gradient": tape.gradient(total, phi).numpy(),
@@ -155,7 +164,7 @@ FUNCTIONS = [
 ]
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "weighted", "boundary"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "weighted", "boundary", "counted"])
 def test_functions_agree(both, name):
     here, there = both
     np.testing.assert_allclose(there[name], here[name], rtol=1e-4, atol=1e-5)

@@ -96,6 +96,13 @@ def test_ids_out_of_range_are_marked_where_a_graph_cannot_raise():
     assert np.isnan(iou)
 
 
+def test_xla_counts_the_same(rng):
+    labels, predictions = labels_and_predictions(rng)
+    compiled = tf.function(lambda *pair: confusion_counts(*pair, 4), jit_compile=True)
+    found = compiled(tf.constant(labels), tf.constant(predictions))
+    np.testing.assert_array_equal(found, confusion_counts(labels, predictions, 4))
+
+
 def test_pixels_are_not_weighted():
     with pytest.raises(UserError, match="counted, not weighted"):
         ConfusionMatrix(2).update_state(np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)))
