@@ -145,14 +145,15 @@ class InferenceConfig:
     Attributes:
         image_size: (height, width) to which an image is resized, None for its own.
         window: (height, width), pixels: an image of its own size that is larger is segmented in
-            windows, one after the other, to bound the memory.
+            windows, one after the other. None: as large as 50 million class scores, to bound the
+            memory.
         overlap: share of a window that the next one has in common with it.
         scales: factors of the image's size at which it is seen; the log-probabilities are averaged.
         flip: see it mirrored as well.
     """
 
     image_size: tuple[int, int] | None = None
-    window: tuple[int, int] = (1024, 2048)
+    window: tuple[int, int] | None = None
     overlap: float = 0.25
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 STRIP_PIXELS = 2**18
+MAX_SCORES = 50_000_000  # of a window: 1024 x 2048 pixels of 23 classes, 877 x 877 of 65
 
 
 class Segmentation(NamedTuple):
@@ -27,12 +28,13 @@ class Segmentation(NamedTuple):
     confidence: np.ndarray | None = None
 
 
-def make_segmenter(network, config, confidence=False):
+def make_segmenter(network, num_classes, config, confidence=False):
     """A function from an image, uint8 `[H, W, 3]`, to {output: `Segmentation`}.
 
     Args:
         network: a function from an image, float32 `[1, h, w, 3]`, 0..255, to a dict of logits
             `[1, h, w, N]`.
+        num_classes: N.
         config: an `InferenceConfig`.
         confidence: whether it is asked for.
     """
@@ -54,10 +56,10 @@ def make_segmenter(network, config, confidence=False):
         return _reduced(scores, size, confidence)
 
     def segment(image):
-        inside = all(np.less_equal(image.shape[:2], config.window))
-        if config.image_size or inside:
+        size = window_size(image.shape[:2], num_classes, config)
+        if config.image_size or all(np.less_equal(image.shape[:2], size)):
             return _joined([whole(image)])
-        return _joined(map(reduce, _rows(window, image, config)))
+        return _joined(map(reduce, _rows(window, image, size, config.overlap)))
 
     return segment
 
@@ -143,15 +145,25 @@ def _joined(parts):
     }
 
 
-def _rows(scores_of, image, config):
+def window_size(size, num_classes, config):
+    """(height, width) of the windows for an image of this size; see `InferenceConfig`."""
+    if config.window:
+        return config.window
+    pixels = MAX_SCORES / num_classes / max(1.0, *config.scales) ** 2
+    if size[0] * size[1] <= pixels:
+        return size
+    return (int(pixels**0.5),) * 2
+
+
+def _rows(scores_of, image, window, overlap):
     """Averages overlapping windows; yields {output: scores `[1, rows, W, N]`} of finished rows.
 
     A window counts less towards its edges, where it sees less around a pixel.
     """
     height, width = image.shape[:2]
-    tops, high = window_starts(height, config.window[0], config.overlap)
-    lefts, wide = window_starts(width, config.window[1], config.overlap)
-    down, across = edge_weights(high, config.overlap), edge_weights(wide, config.overlap)
+    tops, high = window_starts(height, window[0], overlap)
+    lefts, wide = window_starts(width, window[1], overlap)
+    down, across = edge_weights(high, overlap), edge_weights(wide, overlap)
     weight_across = _accumulated(across, lefts, width)
     weight_down = _accumulated(down, tops, height)
     sums = {}

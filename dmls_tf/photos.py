@@ -1,8 +1,9 @@
 """Photographs from files, upright, with the pixels that the served model sees."""
 
+import dataclasses
+import io
 import pathlib
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,16 +14,22 @@ from dmls_tf.errors import DamagedFile
 from dmls_tf.exif import UPRIGHT, orientation
 
 
-class Photo(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Photo:
     """An upright photograph.
 
     Attributes:
         image: uint8 `[H, W, 3]`.
-        content: a JPEG or PNG file of these pixels, bytes.
+        file: a JPEG or PNG file of these pixels, bytes; None where there is none.
     """
 
     image: np.ndarray
-    content: bytes
+    file: bytes | None = None
+
+    @property
+    def content(self):
+        """A JPEG or PNG file of these pixels, bytes."""
+        return self.file or tf.io.encode_png(self.image).numpy()
 
 
 def read_photo(path):
@@ -36,14 +43,9 @@ def read_photo(path):
         image = decode_image(content).numpy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images
-            turn = UPRIGHT.get(orientation(Image.open(path)))
-    except (OSError, tf.errors.InvalidArgumentError) as error:
+            turn = UPRIGHT.get(orientation(Image.open(io.BytesIO(content))))
+    except (OSError, tf.errors.OpError, Image.DecompressionBombError) as error:
         raise DamagedFile(f"{path}: not a readable JPEG or PNG image") from error
     if turn is None:
         return Photo(image, content)
-    return photo_of(np.asarray(Image.fromarray(image).transpose(turn)))
-
-
-def photo_of(image):
-    """A `Photo` of pixels that are in no file."""
-    return Photo(image, tf.io.encode_png(image).numpy())
+    return Photo(np.asarray(Image.fromarray(image).transpose(turn)))

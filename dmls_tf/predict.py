@@ -18,7 +18,7 @@ from dmls_tf.errors import DamagedFile, UserError
 from dmls_tf.files import replacing
 from dmls_tf.inference import make_segmenter
 from dmls_tf.label_maps import png_bytes
-from dmls_tf.photos import photo_of, read_photo
+from dmls_tf.photos import Photo, read_photo
 from dmls_tf.videos import read_frames, writing_video
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -34,9 +34,11 @@ def local_segmenter(model, config):
         config: an `InferenceConfig`.
     """
     name = model.final_output
-    segment = make_segmenter(
-        lambda images: {name: model(images, training=False)[name]}, config, confidence=True
-    )
+
+    def network(images):
+        return {name: model(images, training=False)[name]}
+
+    segment = make_segmenter(network, model.config.num_classes, config, confidence=True)
     return lambda image: segment(image)[name]
 
 
@@ -112,7 +114,7 @@ def _predict_video(segment, path, name, writer, bar):
             target = writer.path(name, "overlay", ".mp4")
             append = closing.enter_context(writing_video(target, rate))
         for number, frame in enumerate(frames, 1):
-            writer.write(f"{name}/{number:06d}", frame, segment(photo_of(frame)), append)
+            writer.write(f"{name}/{number:06d}", frame, segment(Photo(frame)), append)
             bar.set_postfix(frame=number)
 
 

@@ -18,7 +18,10 @@ def define():
         "height,width.",
     )
     flags.DEFINE_list(
-        "window", ["1024", "2048"], "height,width: native images beyond it are cut into windows."
+        "window",
+        None,
+        "height,width: native images beyond it are cut into windows; by default as large as 8 GB "
+        "of memory allow.",
     )
     flags.DEFINE_float("overlap", 0.25, "Share of a window that the next one has in common.")
     flags.DEFINE_list("scales", ["1"], "Factors of the size, averaged, like 0.5,0.75,1,1.25,1.5.")
@@ -41,7 +44,7 @@ def settings(model):
         size = _numbers("image_size", size.split(","), int, 2)
     return InferenceConfig(
         image_size=size,
-        window=_numbers("window", FLAGS.window, int, 2),
+        window=_numbers("window", FLAGS.window, int, 2) if FLAGS.window else None,
         overlap=FLAGS.overlap,
         scales=_numbers("scales", FLAGS.scales, float),
         flip=FLAGS.flip,

@@ -10,7 +10,13 @@ import tensorflow as tf
 from dmls_tf import inference
 from dmls_tf.config import InferenceConfig
 from dmls_tf.errors import UserError
-from dmls_tf.inference import edge_weights, make_segmenter, reduce_scores, window_starts
+from dmls_tf.inference import (
+    edge_weights,
+    make_segmenter,
+    reduce_scores,
+    window_size,
+    window_starts,
+)
 from tests.conftest import ROOT
 
 
@@ -41,9 +47,9 @@ def ramp(height, width, edge):
 def test_windows_leave_no_seams(rng, window, overlap):
     """A network that sees nothing beyond a pixel gives the same in windows as without them."""
     image = photo(rng)
-    (expected,) = make_segmenter(channels, InferenceConfig(), True)(image).values()
+    (expected,) = make_segmenter(channels, 3, InferenceConfig(), True)(image).values()
     config = InferenceConfig(window=window, overlap=overlap)
-    (found,) = make_segmenter(channels, config, True)(image).values()
+    (found,) = make_segmenter(channels, 3, config, True)(image).values()
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-5)
     np.testing.assert_array_equal(found.labels, image.argmax(-1))
@@ -57,7 +63,7 @@ def test_a_constant_network_is_constant_whatever_the_views():
     def constant(images):
         return {"answer": tf.zeros_like(images) + logits}
 
-    (found,) = make_segmenter(constant, config, confidence=True)(image).values()
+    (found,) = make_segmenter(constant, 3, config, confidence=True)(image).values()
     assert (found.labels == 2).all()
     np.testing.assert_allclose(found.confidence, tf.nn.softmax(logits)[2], rtol=1e-5)
 
@@ -73,7 +79,7 @@ VIEWS = {
 
 def columns_of_the_second_class(views, edge):
     image = ramp(48, 120, edge)
-    (found,) = make_segmenter(step_of, InferenceConfig(**views))(image).values()
+    (found,) = make_segmenter(step_of, 2, InferenceConfig(**views))(image).values()
     assert (found.labels == found.labels[:1]).all()
     return np.flatnonzero(found.labels[0])
 
@@ -110,7 +116,7 @@ def test_views_are_averaged_as_log_probabilities(rng):
     def by_place(images):
         return {"answer": tf.constant(place) + 0.0 * images[..., :1]}
 
-    (found,) = make_segmenter(by_place, InferenceConfig(flip=True), True)(image).values()
+    (found,) = make_segmenter(by_place, 4, InferenceConfig(flip=True), True)(image).values()
     log_p = np.log(np.exp(place[0]) / np.exp(place[0]).sum(-1, keepdims=True))
     mean = 0.5 * (log_p + log_p[:, ::-1])
     np.testing.assert_array_equal(found.labels, mean.argmax(-1))
@@ -135,6 +141,14 @@ def test_window_starts_cover_the_length_in_equal_windows():
     assert edge_weights(4, 0.0).tolist() == [1, 1, 1, 1]
 
 
+def test_windows_are_as_large_as_the_scores_may_be():
+    config = InferenceConfig()
+    assert window_size((1024, 2048), 19, config) == (1024, 2048)
+    assert window_size((3000, 4000), 65, config) == (877, 877)
+    assert window_size((3000, 4000), 65, InferenceConfig(window=(9, 9))) == (9, 9)
+    assert window_size((1024, 2048), 19, InferenceConfig(scales=(0.5, 2.0))) == (811, 811)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"overlap": 1.0}, {"scales": ()}, {"scales": (0.0,)}, {"window": (0, 5)}]
 )
@@ -150,7 +164,7 @@ from dmls_tf.config import InferenceConfig
 from dmls_tf.inference import make_segmenter
 def network(images):
     return {"answer": tf.tile(images[..., :1], [1, 1, 1, 65])}
-segment = make_segmenter(network, InferenceConfig(window=(512, 512), flip=True))
+segment = make_segmenter(network, 65, InferenceConfig(window=(512, 512), flip=True))
 labels = segment(np.zeros((3000, 4000, 3), np.uint8))["answer"].labels
 print(labels.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

@@ -14,7 +14,7 @@ from dmls_tf.exif import ORIENTATION
 from dmls_tf.export import export
 from dmls_tf.inference import Segmentation
 from dmls_tf.models import load_dmls
-from dmls_tf.photos import read_photo
+from dmls_tf.photos import Photo, read_photo
 from dmls_tf.predict import PictureWriter, find_files, local_segmenter, predict_files
 from dmls_tf.videos import read_frames, writing_video
 from tests.helpers import failed, succeeded
@@ -173,7 +173,7 @@ def test_exported_and_served_models_answer_as_the_network_does(trained, exported
         with pytest.raises(UserError, match="models/other:predict: Servable not found"):
             client.rest(address, "other")(photos[0])
         with pytest.raises(UserError, match="Unknown image file format"):
-            client.rest(address, "scenes")(photos[0]._replace(content=b"no image"))
+            client.rest(address, "scenes")(Photo(photos[0].image, b"no image"))
     with pytest.raises(UserError, match=f"{address}.*no answer of TF Serving"):
         client.rest(address, "scenes")(photos[0])
     with servers.grpc_server(signature, "scenes") as address:

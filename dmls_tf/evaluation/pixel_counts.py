@@ -35,38 +35,66 @@ class PixelCounts:
         return PixelCounts(**{name: ours[name] + theirs[name] for name in ours})
 
 
-def count_pixels(label, prediction, spec, instances=None):
-    """Counts one image.
+class PixelCounter:
+    """Counts images of a data set, one at a time; any number of threads may share it.
 
     Args:
-        label: true class ids, uint8 `[H, W]`, 255 for ignored.
-        prediction: columns of the confusion matrix, integers `[H, W]`: class ids, and from N on
-            values that are no class, see `columns_of`.
         spec: a `DatasetSpec`.
-        instances: the data set's own instance values, uint16 `[H, W]`; None without.
-
-    Returns:
-        A `PixelCounts`.
-
-    Raises:
-        UserError: a label or a prediction is out of range.
     """
-    num_rows, num_columns = spec.num_classes, spec.num_classes + len(spec.unevaluated)
-    maps = (label, prediction) if instances is None else (label, prediction, instances)
-    (row, column, *instance), pixels = run_lengths(*maps)
-    counted = row != IGNORE_LABEL
-    if np.any(row[counted] >= num_rows) or np.any(column >= num_columns):
-        raise UserError(
-            f"labels up to {row[counted].max(initial=0)} of {num_rows} classes, predictions up to "
-            f"{column.max()} of {num_columns}"
-        )
-    pairs = row[counted].astype(np.intp) * num_columns + column[counted]
-    confusion = np.bincount(pairs, pixels[counted], num_rows * num_columns)
-    confusion = confusion.astype(np.int64).reshape(num_rows, num_columns)
-    hits = np.zeros((2, num_rows)), np.zeros((2, len(spec.scoring.instance_categories)))
-    if instance and spec.scoring.instance_sizes:
-        hits = _count_instances(instance[0], column, pixels, spec)
-    return PixelCounts(confusion, *hits)
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.num_columns = spec.num_classes + len(spec.unevaluated)
+        self.categories = [category_columns(spec, c) for c in spec.scoring.instance_categories]
+        self.class_of_instance = _instance_classes(spec)
+
+    def count(self, label, prediction, instances=None):
+        """The `PixelCounts` of one image.
+
+        Args:
+            label: true class ids, uint8 `[H, W]`, 255 for ignored.
+            prediction: columns of the confusion matrix, uint8 `[H, W]`: class ids, and from N on
+                values that are no class, see `columns_of`.
+            instances: the data set's own instance values, uint16 `[H, W]`; None without.
+
+        Raises:
+            UserError: a label or a prediction is out of range.
+        """
+        maps = (label, prediction) if instances is None else (label, prediction, instances)
+        (row, column, *instance), pixels = run_lengths(*maps)
+        if column.max() >= self.num_columns:
+            raise UserError(f"a prediction of {column.max()}; {self.num_columns} are known")
+        pairs = np.multiply(row, self.num_columns, dtype=np.intp) + column
+        matrix = np.bincount(pairs, pixels, 256 * self.num_columns)
+        matrix = matrix.astype(np.int64).reshape(256, self.num_columns)
+        num_classes = self.spec.num_classes
+        if matrix[num_classes:IGNORE_LABEL].any():
+            raise UserError(f"a label beyond the {num_classes} classes that is not ignored")
+        weighted = np.zeros((2, num_classes)), np.zeros((2, len(self.categories)))
+        if instance and self.spec.scoring.instance_sizes:
+            weighted = self._count_instances(instance[0], column, pixels)
+        return PixelCounts(matrix[:num_classes], *weighted)
+
+    def _count_instances(self, instance, column, pixels):
+        classes = self.class_of_instance[instance]
+        one = np.flatnonzero(classes != IGNORE_LABEL)
+        values, first, index = np.unique(instance[one], return_index=True, return_inverse=True)
+        pairs = index * self.num_columns + column[one]
+        counts = np.bincount(pairs, pixels[one], len(values) * self.num_columns)
+        counts = counts.reshape(-1, self.num_columns)
+        classes, size = classes[one[first]], counts.sum(1)
+        average = [self.spec.scoring.instance_sizes[c] for c in classes.tolist()]
+        weight = np.array([a or s for a, s in zip(average, size, strict=True)]) / size
+        hits = counts[np.arange(len(values)), classes]
+        per_class = [
+            np.bincount(classes, weight * n, self.spec.num_classes) for n in (hits, size - hits)
+        ]
+        per_category = np.zeros((2, len(self.categories)))
+        for i, (members, columns) in enumerate(self.categories):
+            inside = np.isin(classes, members)
+            hits = counts[inside][:, columns].sum(1)
+            per_category[:, i] = weight[inside] @ hits, weight[inside] @ (size[inside] - hits)
+        return np.array(per_class), per_category
 
 
 def run_lengths(*maps):
@@ -75,11 +103,11 @@ def run_lengths(*maps):
     Returns:
         A list of arrays `[runs]`, one a map, and the pixels of each run.
     """
-    flat = [np.ravel(values) for values in maps]
-    changed = np.zeros(flat[0].size, bool)
-    for values in flat:
+    first, *others = flat = [np.ravel(values) for values in maps]
+    changed = np.ones(first.size, bool)  # to the next pixel; so it is at the end
+    np.not_equal(first[1:], first[:-1], out=changed[:-1])
+    for values in others:
         changed[:-1] |= values[1:] != values[:-1]
-    changed[-1:] = True
     last = np.flatnonzero(changed)
     return [values[last] for values in flat], np.diff(last, prepend=-1)
 
@@ -98,26 +126,10 @@ def category_columns(spec, name):
     return columns[columns < spec.num_classes], columns
 
 
-def _count_instances(instance, column, pixels, spec):
-    class_of = np.full(65536 // spec.instance_divisor + 1, IGNORE_LABEL)
+def _instance_classes(spec):
+    """The class of each instance value, uint8 `[65536]`, `IGNORE_LABEL` for those without iIoU."""
+    table = np.full(65536, IGNORE_LABEL, np.uint8)
     for raw, class_id in spec.raw_to_class.items():
-        if raw < len(class_of) and class_id in spec.scoring.instance_sizes:
-            class_of[raw] = class_id
-    one = class_of[instance // spec.instance_divisor] != IGNORE_LABEL
-    values, index = np.unique(instance[one], return_inverse=True)
-    num_columns = spec.num_classes + len(spec.unevaluated)
-    counts = np.bincount(
-        index * num_columns + column[one], pixels[one], len(values) * num_columns
-    ).reshape(-1, num_columns)
-    classes, size = class_of[values // spec.instance_divisor], counts.sum(1)
-    average = np.array([spec.scoring.instance_sizes[c] or 0.0 for c in classes])
-    weight = np.where(average > 0, average, size) / size
-    hits = counts[np.arange(len(values)), classes]
-    per_class = [np.bincount(classes, weight * n, spec.num_classes) for n in (hits, size - hits)]
-    per_category = np.zeros((2, len(spec.scoring.instance_categories)))
-    for i, name in enumerate(spec.scoring.instance_categories):
-        members, columns = category_columns(spec, name)
-        inside = np.isin(classes, members)
-        hits = counts[inside][:, columns].sum(1)
-        per_category[:, i] = weight[inside] @ hits, weight[inside] @ (size[inside] - hits)
-    return np.array(per_class), per_category
+        if class_id in spec.scoring.instance_sizes:
+            table[raw * spec.instance_divisor : (raw + 1) * spec.instance_divisor] = class_id
+    return table

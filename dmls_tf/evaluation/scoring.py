@@ -11,7 +11,7 @@ from dmls_tf.data.pipeline import faults_named, read_split
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.boundary_counts import BoundaryCounts, TrueBoundaries
-from dmls_tf.evaluation.pixel_counts import PixelCounts, columns_of, count_pixels
+from dmls_tf.evaluation.pixel_counts import PixelCounter, PixelCounts, columns_of
 from dmls_tf.evaluation.scores import benchmark_scores, boundary_scores
 from dmls_tf.evaluation.submissions import Submission
 from dmls_tf.inference import make_segmenter
@@ -76,7 +76,7 @@ def model_answer(models, records_dir, config):
             outputs |= {name: found[name] for name in model.output_keys if name.endswith(step)}
         return outputs
 
-    segment = make_segmenter(network, config)
+    segment = make_segmenter(network, info.num_classes, config)
     return lambda example: {name: found.labels for name, found in segment(example["image"]).items()}
 
 
@@ -87,7 +87,7 @@ def scored_images(records_dir, split, answer, num_threads=1):
         records_dir: a directory with `dataset.json`.
         split: its name.
         answer: a function from an example to {output: columns of the confusion matrix}, see
-            `dmls_tf.evaluation.pixel_counts.count_pixels`.
+            `dmls_tf.evaluation.pixel_counts.PixelCounter`.
         num_threads: images that are worked on at a time.
 
     Raises:
@@ -96,7 +96,7 @@ def scored_images(records_dir, split, answer, num_threads=1):
     info = DatasetInfo.load(records_dir)
     instances = bool(info.spec.scoring.instance_sizes)
     examples = read_split(records_dir, split, instances).as_numpy_iterator()
-    score = functools.partial(_score, info.spec, answer)
+    score = functools.partial(_score, PixelCounter(info.spec), answer)
     bar = tqdm(total=info.split(split).num_images, desc=split, unit="image", dynamic_ncols=True)
     with bar, faults_named(records_dir, split), ThreadPoolExecutor(num_threads) as pool:
         waiting = []
@@ -130,14 +130,12 @@ def submission_answer(path, records_dir):
     return answer
 
 
-def _score(spec, answer, example):
+def _score(counter, answer, example):
     predictions = answer(example)
     label, instances = example["label"], example.get("instance")
-    boundaries = TrueBoundaries(label, spec.num_classes)
+    boundaries = TrueBoundaries(label, counter.spec.num_classes)
     counts = {
-        name: Counts(
-            count_pixels(label, prediction, spec, instances), boundaries.compare(prediction)
-        )
+        name: Counts(counter.count(label, prediction, instances), boundaries.compare(prediction))
         for name, prediction in predictions.items()
     }
     return ScoredImage(example, predictions, counts)

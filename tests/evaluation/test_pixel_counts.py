@@ -9,7 +9,7 @@ from skimage.metrics import contingency_table
 
 from dmls_tf.datasets import CAMVID, CITYSCAPES, IGNORE_LABEL, ade20k, mapillary
 from dmls_tf.errors import UserError
-from dmls_tf.evaluation.pixel_counts import columns_of, count_pixels, run_lengths
+from dmls_tf.evaluation.pixel_counts import PixelCounter, columns_of, run_lengths
 from dmls_tf.evaluation.scores import benchmark_scores
 from dmls_tf.metrics import confusion_counts
 
@@ -35,8 +35,8 @@ def disturbed(raw, values, rng, noise=0.03):
 
 def total(spec, triples):
     """Counts of (true raw values, predicted raw values, instances) of several images."""
-    table = columns_of(spec)
-    counts = [count_pixels(class_ids(t, spec), table[p], spec, i) for t, p, i in triples]
+    table, counter = columns_of(spec), PixelCounter(spec)
+    counts = [counter.count(class_ids(t, spec), table[p], i) for t, p, i in triples]
     return sum(counts[1:], counts[0])
 
 
@@ -50,20 +50,20 @@ def test_run_lengths_by_hand():
 def test_confusion_is_that_of_scikit_image_and_of_the_metric(rng):
     label = rng.choice(np.array([*range(11), 255], np.uint8), (40, 30)).repeat(3, 1)
     prediction = rng.integers(0, 12, label.shape, np.uint8)
-    found = count_pixels(label, prediction, CAMVID).confusion
+    found = PixelCounter(CAMVID).count(label, prediction).confusion
     table = contingency_table(label, prediction, ignore_labels=[255]).toarray()
     np.testing.assert_array_equal(found, table[:11, :12])
     prediction %= 11
-    found = count_pixels(label, prediction, CAMVID).confusion
+    found = PixelCounter(CAMVID).count(label, prediction).confusion
     np.testing.assert_array_equal(found[:, :11], confusion_counts(label, prediction, 11))
 
 
 def test_values_out_of_range_are_errors():
     good = np.zeros((2, 2), np.uint8)
-    with pytest.raises(UserError, match="labels up to 11 of 11 classes"):
-        count_pixels(good + 11, good, CAMVID)
-    with pytest.raises(UserError, match="predictions up to 12 of 12"):
-        count_pixels(good, good + 12, CAMVID)
+    with pytest.raises(UserError, match="a label beyond the 11 classes"):
+        PixelCounter(CAMVID).count(good + 11, good)
+    with pytest.raises(UserError, match="a prediction of 12; 12 are known"):
+        PixelCounter(CAMVID).count(good, good + 12)
     assert columns_of(CAMVID)[[0, 10, 11, 12]].tolist() == [0, 10, 11, -1]
 
 
@@ -212,12 +212,14 @@ def test_conventions_by_hand():
         for name in ("a", "b", "void")
     ]
     dropping = benchmark_scores(
-        count_pixels(label, prediction, mapillary(labels)), mapillary(labels)
+        PixelCounter(mapillary(labels)).count(label, prediction), mapillary(labels)
     )
     assert dropping["class_iou"] == {"a": 1 / 2, "b": 0}
-    counting = benchmark_scores(count_pixels(label, columns_of(ADE20K)[prediction], ADE20K), ADE20K)
+    counting = benchmark_scores(
+        PixelCounter(ADE20K).count(label, columns_of(ADE20K)[prediction]), ADE20K
+    )
     # Values 0, 1, 2 of ADE20K are no class, class 0 and class 1; the other 148 count 0.
     assert counting["class_iou"]["class 0"] == 1 / 3
     assert counting["mean_iou"] == pytest.approx(1 / 3 / 150)
-    cityscapes = benchmark_scores(count_pixels(label, prediction, CITYSCAPES), CITYSCAPES)
+    cityscapes = benchmark_scores(PixelCounter(CITYSCAPES).count(label, prediction), CITYSCAPES)
     assert cityscapes["mean_iou"] == pytest.approx((1 / 3 + 0 + 0) / 3)

@@ -1,6 +1,8 @@
 """The files and the page that an evaluation leaves."""
 
+import base64
 import csv
+import io
 import json
 import math
 import re
@@ -16,7 +18,6 @@ from dmls_tf.evaluation import paper, results
 from dmls_tf.evaluation.gallery import IGNORED, RIGHT, WRONG, Gallery
 from dmls_tf.evaluation.report import write_report
 from dmls_tf.evaluation.scoring import evaluate
-from tests.helpers import succeeded
 
 
 def shifted(example):
@@ -109,28 +110,8 @@ def test_the_papers_scores_stand_beside(evaluated, tmp_path):
     assert re.findall(r"[\d.]+", ours) == ["75.0", "50.0", "25.0"]
 
 
-@pytest.mark.slow
-def test_the_command_writes_the_page(trained, synthetic_records, run_command, tmp_path):
-    done = run_command(
-        "scripts/evaluate.py",
-        *(f"--model={trained}", f"--records_dir={synthetic_records}", f"--output_dir={tmp_path}"),
-        *("--report", "--recurrent_steps=1,2", "--examples=1", "--scales=1.25"),
-        *("--image_size=native", "--window=32,40"),
-    )
-    assert "report.html" in succeeded(done)
-    page = (tmp_path / "report.html").read_text()
-    assert f"{trained} (native, scales 1.25); 4 images" in page
-    assert page.count("<img") == 3 + 2 * 4
-    outputs = list(json.loads((tmp_path / "metrics.json").read_text())["outputs"])
-    kinds = ("coarse", "likelihood", "evolved")
-    assert outputs == [f"{kind}_{k}" for k in (1, 2) for kind in kinds]
-
-
 def test_pictures_in_the_page_are_pngs(evaluated, tmp_path):
     evaluation, gallery = evaluated
-    import base64
-    import io
-
     write_report(evaluation, gallery, "", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     for content in re.findall(r"base64,([^']+)", page):

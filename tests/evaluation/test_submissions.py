@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dmls_tf.config import InferenceConfig
 from dmls_tf.data.pipeline import read_split
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.datasets import CAMVID, CITYSCAPES, ade20k
 from dmls_tf.errors import UserError
-from dmls_tf.evaluation.scoring import evaluate, submission_answer
+from dmls_tf.evaluation.scoring import evaluate, model_answer, submission_answer
 from dmls_tf.evaluation.submissions import Submission, faults_of, prediction_name, write_submission
+from dmls_tf.models import load_dmls
 from tests.data_prep.files import save
 from tests.helpers import failed, succeeded
 
@@ -155,11 +157,11 @@ def test_the_commands_write_check_and_score(synthetic_records, run_command, trai
     done = run_command("scripts/check_submission.py", path, records, "--split=train")
     assert "no prediction for" in done.stdout
     failed(done, "faults, the server would refuse it")
-    scores = {}
-    for source in (f"--model={trained}", f"--predictions={path}"):
-        out = tmp_path / "out"
-        succeeded(run_command("scripts/evaluate.py", source, records, f"--output_dir={out}"))
-        scores[source] = json.loads((out / "metrics.json").read_text())
-    model, files = scores.values()
-    assert model["confusion_matrix"] == files["confusion_matrix"]
-    assert model["boundary"] == files["boundary"]
+    out = f"--output_dir={tmp_path / 'out'}"
+    succeeded(run_command("scripts/evaluate.py", f"--predictions={path}", records, out))
+    files = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    config = InferenceConfig(image_size=(48, 64))
+    answer = model_answer([load_dmls(trained)], synthetic_records, config)
+    model = evaluate(synthetic_records, "val", answer)
+    assert model.confusion.tolist() == files["confusion_matrix"]
+    assert model.scores["evolved_2"]["boundary"] == files["boundary"]
