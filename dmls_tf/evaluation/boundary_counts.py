@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf.evaluation.summable import Summable
 from dmls_tf.ops import boundary_distance
 
 DISTANCES = (1, 3, 5, 10)  # pixels
@@ -25,7 +26,7 @@ NOTHING = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class BoundaryCounts:
+class BoundaryCounts(Summable):
     """Counts of an image, or of several together: they can be added.
 
     Attributes:
@@ -38,10 +39,6 @@ class BoundaryCounts:
     trimap: np.ndarray
     f1: np.ndarray
     images: np.ndarray
-
-    def __add__(self, other):
-        ours, theirs = vars(self), vars(other)
-        return BoundaryCounts(**{name: ours[name] + theirs[name] for name in ours})
 
 
 class TrueBoundaries:

@@ -11,10 +11,11 @@ import numpy as np
 
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.errors import UserError
+from dmls_tf.evaluation.summable import Summable
 
 
 @dataclasses.dataclass(frozen=True)
-class PixelCounts:
+class PixelCounts(Summable):
     """Counts of an image, or of several together: they can be added.
 
     Attributes:
@@ -29,10 +30,6 @@ class PixelCounts:
     confusion: np.ndarray
     instances: np.ndarray
     categories: np.ndarray
-
-    def __add__(self, other):
-        ours, theirs = vars(self), vars(other)
-        return PixelCounts(**{name: ours[name] + theirs[name] for name in ours})
 
 
 class PixelCounter:

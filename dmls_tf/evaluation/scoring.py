@@ -14,19 +14,17 @@ from dmls_tf.evaluation.boundary_counts import BoundaryCounts, TrueBoundaries
 from dmls_tf.evaluation.pixel_counts import PixelCounter, PixelCounts, columns_of
 from dmls_tf.evaluation.scores import benchmark_scores, boundary_scores
 from dmls_tf.evaluation.submissions import Submission
+from dmls_tf.evaluation.summable import Summable
 from dmls_tf.inference import make_segmenter
 from dmls_tf.metrics import scores_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Counts:
+class Counts(Summable):
     """All that is counted of one output, in one image or in several: can be added."""
 
     pixels: PixelCounts
     boundaries: BoundaryCounts
-
-    def __add__(self, other):
-        return Counts(self.pixels + other.pixels, self.boundaries + other.boundaries)
 
 
 @dataclasses.dataclass(frozen=True)
