@@ -223,3 +223,11 @@ def test_conventions_by_hand():
     assert counting["mean_iou"] == pytest.approx(1 / 3 / 150)
     cityscapes = benchmark_scores(PixelCounter(CITYSCAPES).count(label, prediction), CITYSCAPES)
     assert cityscapes["mean_iou"] == pytest.approx((1 / 3 + 0 + 0) / 3)
+
+
+def test_an_image_without_instances_adds_none():
+    label = np.zeros((4, 5), np.uint8)
+    counts = PixelCounter(CITYSCAPES).count(label, label + 11, np.full((4, 5), 7, np.uint16))
+    assert counts.confusion[0, 11] == 20
+    assert not counts.instances.any()
+    assert not counts.categories.any()
