@@ -8,7 +8,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1400px; mar
        padding: 0 1.5em; }
 h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.2em; margin-top: 2em }
 .note { color: #666; margin-top: .3em }
-table { border-collapse: collapse } th { text-align: left; font-weight: 600 }
+table { border-collapse: collapse; margin-bottom: 1em } th { text-align: left; font-weight: 600 }
 th, td { padding: .15em .8em .15em 0; border-bottom: 1px solid #e4e4e4 }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 tr.marked { background: #fdf5d8; font-weight: 600 }
