@@ -16,7 +16,6 @@ FULL = (
     "--batch_norm_momentum=0.9",
     "--num_steps=4",
     "--level_set",
-    "--head_stride=1",
     "--deep_supervision",
     "--class_weighting=1",
     "--boundary_weight=1",
@@ -27,7 +26,7 @@ FULL = (
     "--learning_rate=5e-3",
     "--schedule=polynomial",
     "--weight_decay=0",
-    "--steps_per_epoch=50",
+    "--steps_per_epoch=75",
     "--epochs=2",
 )
 
