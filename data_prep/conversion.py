@@ -21,6 +21,7 @@ import shutil
 from data_prep import shards, workers
 from dmls_tf.dataset_info import INFO_FILE, DatasetInfo, merge
 from dmls_tf.errors import UserError
+from dmls_tf.files import writing
 
 IMAGES_PER_SHARD = 64
 SKIPPED_FILE = "skipped.txt"
@@ -63,16 +64,13 @@ def convert(output_dir, spec, splits, settings):
     """
     target = pathlib.Path(output_dir).absolute()
     tasks = {split: _tasks(split, sources, spec, settings) for split, sources in splits.items()}
-    try:
-        with _staging(target) as staging:
-            info = _complete(target, spec, tasks, settings)
-            if info is None:
-                _check_target(target, settings.overwrite)
-                info = _write(staging, spec, tasks, settings)
-                _publish(staging, target)
-            shutil.rmtree(staging)
-    except OSError as error:
-        raise UserError(f"{error.filename or target}: {error.strerror or error}") from error
+    with writing(target), _staging(target) as staging:
+        info = _complete(target, spec, tasks, settings)
+        if info is None:
+            _check_target(target, settings.overwrite)
+            info = _write(staging, spec, tasks, settings)
+            _publish(staging, target)
+        shutil.rmtree(staging)
     return info
 
 

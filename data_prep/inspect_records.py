@@ -16,6 +16,7 @@ from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.drawing import legend, overlay
 from dmls_tf.errors import UserError
+from dmls_tf.files import writing
 
 GAP, CAPTION, NAME_LENGTH = 6, 14, 32  # pixels, pixels, characters
 
@@ -31,13 +32,11 @@ def main(records_dir):
     split = FLAGS.split or next(iter(info.splits))
     output_dir = pathlib.Path(FLAGS.output_dir)
     samples = read_samples(records_dir, split, info, FLAGS.num_samples)
-    try:
+    with writing(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
         sheet = contact_sheet(samples, info, FLAGS.height)
         sheet.save(output_dir / f"{split}_samples.png")
         plot_classes(info, split, output_dir / f"{split}_classes.png")
-    except OSError as error:
-        raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
 
 

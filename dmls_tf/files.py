@@ -5,6 +5,8 @@ import hashlib
 import os
 import pathlib
 
+from dmls_tf.errors import UserError
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -25,6 +27,19 @@ def replacing(path):
         _flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Around what writes files: says in one line why one, or else `path`, cannot be written.
+
+    Raises:
+        UserError: instead of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: {error.strerror or error}") from error
 
 
 def sha256_of(path):

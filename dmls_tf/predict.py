@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from dmls_tf.drawing import legend, overlay
 from dmls_tf.errors import DamagedFile, UserError
-from dmls_tf.files import replacing
+from dmls_tf.files import replacing, writing
 from dmls_tf.inference import make_segmenter
 from dmls_tf.label_maps import png_bytes
 from dmls_tf.photos import Photo, read_photo
@@ -139,7 +139,7 @@ class PictureWriter:
     def __init__(self, output_dir, classes, palette, pictures=PICTURES):
         self.output_dir = pathlib.Path(output_dir)
         self.palette, self.pictures = [tuple(color) for color in palette], pictures
-        with _writing(self.output_dir):
+        with writing(self.output_dir):
             self.output_dir.mkdir(parents=True, exist_ok=True)
             if classes:
                 legend(classes, self.palette).save(self.output_dir / "legend.png")
@@ -147,7 +147,7 @@ class PictureWriter:
     def path(self, name, picture, suffix=".png"):
         """Where a picture goes; its directory exists."""
         path = self.output_dir / f"{name}_{picture}{suffix}"
-        with _writing(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -173,13 +173,5 @@ class PictureWriter:
             else:
                 content = png_bytes(labels, self.palette if picture == "palette" else None)
             path = self.path(name, picture)
-            with _writing(path), replacing(path) as temporary:
+            with writing(path), replacing(path) as temporary:
                 temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def _writing(path):
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{error.filename or path}: {error.strerror or error}") from error

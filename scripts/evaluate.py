@@ -18,6 +18,7 @@ from absl import flags
 from dmls_tf import command_line
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
+from dmls_tf.files import writing
 
 FLAGS = flags.FLAGS
 
@@ -46,14 +47,12 @@ def main():
     gallery = Gallery(FLAGS.examples, info.palette) if FLAGS.report else None
     evaluation = evaluate(FLAGS.records_dir, FLAGS.split, answer, gallery, num_threads)
     output_dir = pathlib.Path(FLAGS.output_dir)
-    try:
+    with writing(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
         results.write_metrics(evaluation, output_dir / "metrics.json")
         results.write_images(evaluation, output_dir / "images.csv")
         if FLAGS.report:
             report.write_report(evaluation, gallery, title, output_dir / "report.html")
-    except OSError as error:
-        raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
     print(results.table(evaluation))
     names = ["metrics.json", "images.csv"] + ["report.html"] * FLAGS.report
     print(f"wrote {', '.join(f'{output_dir}/{name}' for name in names)}")
