@@ -13,7 +13,8 @@ from dmls_tf import command_line
 
 
 def main(submission):
-    submission_flags.check(submission)
+    images = submission_flags.named_images()
+    submission_flags.check(submission, ((name, image.shape[:2]) for name, image in images))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def spec():
 
 def named_images():
     """Yields (file name, uint8 `[H, W, 3]`) of each image, with a progress bar."""
-    from dmls_tf.data.pipeline import read_split
+    from dmls_tf.data.pipeline import faults_named, read_split
     from dmls_tf.photos import read_photo
     from dmls_tf.predict import find_files
 
@@ -39,19 +39,23 @@ def named_images():
         return
     examples = read_split(FLAGS.records_dir, FLAGS.split).as_numpy_iterator()
     total = DatasetInfo.load(FLAGS.records_dir).split(FLAGS.split).num_images
-    for example in tqdm(examples, total=total, unit="image", dynamic_ncols=True):
-        yield example["filename"].decode(errors="replace"), example["image"]
+    with faults_named(FLAGS.records_dir, FLAGS.split):
+        for example in tqdm(examples, total=total, unit="image", dynamic_ncols=True):
+            yield example["filename"].decode(errors="replace"), example["image"]
 
 
-def check(submission):
-    """Checks a submission for these images and prints what is wrong.
+def check(submission, sizes):
+    """Checks a submission and prints what is wrong.
+
+    Args:
+        submission: its path.
+        sizes: (file name, (height, width)) of the images that it is for.
 
     Raises:
-        UserError: something is.
+        UserError: something is wrong.
     """
     from dmls_tf.evaluation.submissions import faults_of
 
-    sizes = ((name, image.shape[:2]) for name, image in named_images())
     faults = faults_of(pathlib.Path(submission), sizes, spec())
     for fault in faults:
         print(fault)

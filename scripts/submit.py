@@ -30,9 +30,15 @@ def main():
     changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
     model, spec = load_dmls(FLAGS.model, **changes), submission_flags.spec()
     segment = local_segmenter(model, inference_flags.settings(model))
-    labels = ((name, segment(image).labels) for name, image in submission_flags.named_images())
-    write_submission(FLAGS.output, labels, spec)
-    submission_flags.check(FLAGS.output)
+    sizes = []
+
+    def predictions():
+        for name, image in submission_flags.named_images():
+            sizes.append((name, image.shape[:2]))
+            yield name, segment(image).labels
+
+    write_submission(FLAGS.output, predictions(), spec)
+    submission_flags.check(FLAGS.output, sizes)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,9 @@ import numpy as np
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.pixel_counts import columns_of
-from dmls_tf.files import replacing
+from dmls_tf.files import replacing, writing
 from dmls_tf.label_maps import png_bytes, read_label
 
-CITYSCAPES_SUFFIX = "_leftImg8bit"
 CITYSCAPES_SIZE = 1024, 2048
 
 
@@ -63,11 +62,10 @@ def write_submission(path, predictions, spec):
         (prediction_name(filename, spec), png_bytes(values[label], palette))
         for filename, label in predictions
     )
-    try:
+    write = _write_zip if path.suffix == ".zip" else _write_directory
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_zip(path, files) if path.suffix == ".zip" else _write_directory(path, files)
-    except OSError as error:
-        raise UserError(f"{error.filename or path}: {error.strerror or error}") from error
+        write(path, files)
 
 
 def _write_zip(path, files):
@@ -108,12 +106,13 @@ class Submission:
     """
 
     def __init__(self, path, spec):
-        self.path, self.spec = pathlib.Path(path), spec
+        self.path, self.spec, self.archive = pathlib.Path(path), spec, None
+        self.known = columns_of(spec) >= 0
         if self.path.is_dir():
             names = [str(file.relative_to(self.path)) for file in self.path.rglob("*.png")]
         elif zipfile.is_zipfile(self.path):
-            with zipfile.ZipFile(self.path) as archive:
-                names = [name for name in archive.namelist() if name.endswith(".png")]
+            self.archive = zipfile.ZipFile(self.path)  # open as long as this object lives
+            names = [name for name in self.archive.namelist() if name.endswith(".png")]
         else:
             raise UserError(f"{self.path}: neither a directory nor a zip archive of PNGs")
         if not names:
@@ -145,17 +144,13 @@ class Submission:
                 f"{self.path}/{name}: {values.shape[0]} x {values.shape[1]} pixels (height x "
                 f"width), but its image has {size[0]} x {size[1]}"
             )
-        known = columns_of(self.spec) >= 0
-        if not known[values].all():
-            wrong = values[~known[values]][0]
+        if not self.known[values].all():
+            wrong = values[~self.known[values]][0]
             raise UserError(f"{self.path}/{name}: value {wrong} is no label of {self.spec.name}")
         return values
 
     def _open(self, name):
-        if self.path.is_dir():
-            return self.path / name
-        with zipfile.ZipFile(self.path) as archive:
-            return io.BytesIO(archive.read(name))
+        return io.BytesIO(self.archive.read(name)) if self.archive else self.path / name
 
 
 def faults_of(path, images, spec):
