@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
+from dmls_tf.exported import CLASSES_FILE, versions
 from dmls_tf.inference import Segmentation
 
-CLASSES_FILE = "assets.extra/classes.json"
 SIGNATURE, INPUT = "serving_default", "image_bytes"
 OUTPUTS = "mask_png_bytes", "confidence"
 MAX_MESSAGE = 512 * 2**20  # bytes; gRPC's default of 4 MiB is less than the confidence of a frame
@@ -110,9 +110,8 @@ def grpc(address, model, timeout=60.0):
 
 def version_of(directory):
     """The highest version in a model's base path, or the directory itself."""
-    directory = pathlib.Path(directory)
-    versions = [path for path in directory.glob("*") if path.name.isdigit()]
-    return max(versions, key=lambda path: int(path.name), default=directory)
+    found = versions(directory)
+    return found[max(found)] if found else pathlib.Path(directory)
 
 
 def read_classes(path):

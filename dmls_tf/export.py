@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dmls_tf.data.records import decode_image
 from dmls_tf.errors import UserError
+from dmls_tf.exported import CLASSES_FILE, versions
 from dmls_tf.inference import reduce_scores, to_size
 
 
@@ -40,7 +41,7 @@ def export(model, export_dir, size=None, version=None):
     if size is None:
         raise UserError("this model was trained at no fixed size; pass --height and --width")
     base = pathlib.Path(export_dir)
-    version = version or 1 + max(_versions(base), default=0)
+    version = version or 1 + max(versions(base), default=0)
     target = base / str(version)
     if target.exists():
         raise UserError(f"{target}: exists; choose another --version")
@@ -90,13 +91,7 @@ def _write(model, size, directory):
         input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
     )
     archive.write_out(str(directory), verbose=False)
-    extra = directory / "assets.extra"
-    extra.mkdir()
+    path = directory / CLASSES_FILE
+    path.parent.mkdir()
     classes = {key: model.metadata[key] for key in ("classes", "palette")}
-    (extra / "classes.json").write_text(json.dumps(classes, indent=1) + "\n")
-
-
-def _versions(base):
-    if not base.is_dir():
-        return []
-    return [int(path.name) for path in base.iterdir() if path.name.isdigit()]
+    path.write_text(json.dumps(classes, indent=1) + "\n")

@@ -18,6 +18,7 @@ ALLOWED = {
     "files": set(),
     "label_maps": set(),
     "exif": set(),
+    "exported": set(),
     "command_line": set(),
     "drawing": set(),
     "animation": {"ops", "drawing"},
@@ -32,9 +33,9 @@ ALLOWED = {
     "photos": {"data", "exif"},
     "videos": set(),
     "predict": {"drawing", "inference", "photos", "videos"},
-    "client": {"inference"},
+    "client": {"exported", "inference"},
     "evaluation": {"models", "metrics", "ops", "data", "drawing", "inference"},
-    "export": {"data", "inference", "models"},
+    "export": {"data", "exported", "inference", "models"},
 }
 MAY_IMPORT_TENSORFLOW = {"data", "training", "inference", "evaluation", "photos", "client"}
 MAY_IMPORT_TENSORFLOW |= {"export", "command_line"}
