@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.evaluation.summable import Summable
-from dmls_tf.ops import boundary_distance
+from dmls_tf.ops import boundary_distance, label_changes
 
 DISTANCES = (1, 3, 5, 10)  # pixels
 NOTHING = -1
@@ -97,15 +97,8 @@ def boundary_classes(classes, valid):
         classes: integers `[H, W]`.
         valid: bool `[H, W]`; only valid pixels have, and are, such neighbours.
     """
-    changes = np.zeros(valid.shape, bool)
-    for first, second in (
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
-    ):
-        differs = (classes[first] != classes[second]) & valid[first] & valid[second]
-        changes[first] |= differs
-        changes[second] |= differs
-    return np.where(changes, classes.astype(np.int16), NOTHING)
+    classes = np.where(valid, classes.astype(np.int16), NOTHING)
+    return np.where(_changes(classes[None])[0], classes, NOTHING)
 
 
 def nearest_of_its_class(points, targets, max_distance):
@@ -139,6 +132,11 @@ def _offsets(radius, stride):
     shifts = range(-radius, radius + 1)
     pairs = [(y * y + x * x, y * stride + x) for y in shifts for x in shifts]
     return sorted(pair for pair in pairs if pair[0] <= radius**2)
+
+
+@tf.function(input_signature=[tf.TensorSpec([1, None, None], tf.int16)])
+def _changes(classes):
+    return label_changes(classes, NOTHING)
 
 
 @tf.function(input_signature=[tf.TensorSpec([1, None, None], tf.uint8)])
