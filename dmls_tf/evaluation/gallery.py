@@ -7,7 +7,6 @@ from PIL import Image
 
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.drawing import colorize
-from dmls_tf.metrics import scores_of
 
 RIGHT, WRONG, IGNORED = (225, 235, 225), (215, 30, 30), (0, 0, 0)
 
@@ -37,12 +36,16 @@ class Gallery:
         self.size, self.palette, self.width = size, palette, width
         self.best, self.worst = [], []
 
-    def __call__(self, output, scored):
+    def __call__(self, scored, output, mean_iou):
         """Looks at a `ScoredImage`; see `dmls_tf.evaluation.scoring.evaluate`."""
-        value = scores_of(scored.counts[output].pixels.confusion).mean_iou
-        if np.isnan(value):
+        if np.isnan(mean_iou):
             return
-        exhibit = self._exhibit(scored, output, value)
+        full = len(self.best) == self.size
+        if full and (
+            not self.size or self.worst[-1].mean_iou <= mean_iou <= self.best[-1].mean_iou
+        ):
+            return
+        exhibit = self._exhibit(scored, output, mean_iou)
         self.best = sorted([*self.best, exhibit], key=lambda e: -e.mean_iou)[: self.size]
         self.worst = sorted([*self.worst, exhibit], key=lambda e: e.mean_iou)[: self.size]
 

@@ -41,10 +41,12 @@ def table(evaluation):
     instances = "class_iiou" in scores
     rows = [("class", "IoU %") + (("iIoU %",) if instances else ()), None]
     for kind in ("class", "category"):
-        for name, iou in scores.get(f"{kind}_iou", {}).items():
+        if f"{kind}_iou" not in scores:
+            continue
+        for name, iou in scores[f"{kind}_iou"].items():
             iiou = scores.get(f"{kind}_iiou", {}).get(name, math.nan)
             rows.append((name, percent(iou)) + ((percent(iiou),) if instances else ()))
-        rows.append(None) if f"{kind}_iou" in scores else None
+        rows.append(None)
     rows += [(title, percent(scores[key])) for key, title in SUMMARY.items() if key in scores]
     for distance, near in scores["boundary"].items():
         for key, title in (("accuracy", "accuracy"), ("mean_iou", "mean IoU"), ("f1", "F1")):

@@ -167,7 +167,7 @@ def evaluate(records_dir, split, answer, watch=None, num_threads=1):
         records_dir: a directory with `dataset.json`.
         split: its name.
         answer: see `scored_images`; its last output is the answer.
-        watch: a function of the output's name and each `ScoredImage`, to see them pass.
+        watch: a function of each `ScoredImage`, the answer's name and its mean IoU.
         num_threads: images that are worked on at a time.
 
     Returns:
@@ -183,7 +183,7 @@ def evaluate(records_dir, split, answer, watch=None, num_threads=1):
         found = scores_of(counts.pixels.confusion)
         images.append((one.name, found.pixel_accuracy, found.mean_iou))
         if watch:
-            watch(output, one)
+            watch(one, output, found.mean_iou)
     scores = {
         name: benchmark_scores(counts.pixels, info.spec)
         | {"boundary": boundary_scores(counts.boundaries)}
