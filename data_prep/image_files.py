@@ -13,7 +13,7 @@ import io
 import pathlib
 import warnings
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from dmls_tf.errors import UserError
 
@@ -43,6 +43,16 @@ def open_image(path, content):
     if image.format not in FORMATS:
         raise UserError(f"{path}: {image.format} image; JPEG and PNG are supported")
     return image
+
+
+def orientation(image):
+    """The EXIF orientation of a Pillow image, 1..8; 1, upright, where it has none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a damaged block; Pillow raises what its parser meets
+        return 1
 
 
 def check_image(path, content, image_format):

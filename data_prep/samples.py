@@ -15,7 +15,6 @@ from data_prep import image_files
 from data_prep.label_png import encode_label_png
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.errors import UserError
-from dmls_tf.exif import orientation
 
 # What turns an upright map so that it fits the pixels as they are stored, by EXIF orientation.
 TO_STORED = {
@@ -112,7 +111,7 @@ class SourceFiles:
         values = image_files.decode_map(path, content, bits)
         if values.size == image.size:
             return values, content
-        turn = TO_STORED.get(orientation(image))
+        turn = TO_STORED.get(image_files.orientation(image))
         if turn is not None and values.size == image.size[::-1]:
             return values.transpose(turn), None
         raise UserError(

@@ -22,9 +22,9 @@ def replacing(path):
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        flush_to_disk(temporary)
         temporary.replace(path)
-        _flush_to_disk(path.parent)
+        flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -51,7 +51,8 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def _flush_to_disk(path):
+def flush_to_disk(path):
+    """Has a file, or the names in a directory, on disk before it returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

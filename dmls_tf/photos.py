@@ -1,17 +1,15 @@
 """Photographs from files, upright, with the pixels that the served model sees."""
 
 import dataclasses
-import io
 import pathlib
-import warnings
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from dmls_tf.data.records import decode_image
+from dmls_tf.data.encoded_images import read_image
 from dmls_tf.errors import DamagedFile
-from dmls_tf.exif import UPRIGHT, orientation
+
+NO_LIMIT = 2**62  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,15 +18,18 @@ class Photo:
 
     Attributes:
         image: uint8 `[H, W, 3]`.
-        file: a JPEG or PNG file of these pixels, bytes; None where there is none.
+        file: a JPEG or PNG file of which `read_image` makes these pixels, bytes; None where there
+            is none.
+        name: what errors call it.
     """
 
     image: np.ndarray
     file: bytes | None = None
+    name: str = "image"
 
     @property
     def content(self):
-        """A JPEG or PNG file of these pixels, bytes."""
+        """A JPEG or PNG file of which `read_image` makes these pixels, bytes."""
         return self.file or tf.io.encode_png(self.image).numpy()
 
 
@@ -40,12 +41,14 @@ def read_photo(path):
     """
     try:
         content = pathlib.Path(path).read_bytes()
-        image = decode_image(content).numpy()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images
-            turn = UPRIGHT.get(orientation(Image.open(io.BytesIO(content))))
-    except (OSError, tf.errors.OpError, Image.DecompressionBombError) as error:
-        raise DamagedFile(f"{path}: not a readable JPEG or PNG image") from error
-    if turn is None:
-        return Photo(image, content)
-    return Photo(np.asarray(Image.fromarray(image).transpose(turn)))
+    except OSError as error:
+        raise DamagedFile(f"{path}: {error.strerror}") from error
+    image, error = _read(content)
+    if message := error.numpy().decode():
+        raise DamagedFile(f"{path}: {message}")
+    return Photo(image.numpy(), content, str(path))
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def _read(content):
+    return read_image(content, NO_LIMIT)

@@ -2,10 +2,12 @@
 
     files -> upright photographs -> segment -> label, palette, overlay, confidence
 
-`segment` is a function from a `Photo` to a `Segmentation`, by `local_segmenter` or one of
+`segment` is a function from a `Photo` to a `Segmentation`, by `local_segmenter` or by
 `dmls_tf.client`.
 """
 
+import collections
+import concurrent.futures
 import contextlib
 import glob
 import pathlib
@@ -77,13 +79,14 @@ def _matches(pattern):
     return [(pathlib.Path(file), pathlib.Path(file).stem) for file in files]
 
 
-def predict_files(segment, files, writer):
+def predict_files(segment, files, writer, workers=1):
     """Segments files and writes what comes of them; those that cannot be read are left out.
 
     Args:
         segment: a function from a `Photo` to a `Segmentation`.
         files: {name: path}, see `find_files`.
         writer: a `PictureWriter`.
+        workers: images that are segmented at a time; more than one if `segment` asks a server.
 
     Returns:
         What is wrong with the files that were left out, a line each.
@@ -92,29 +95,65 @@ def predict_files(segment, files, writer):
         UserError: a result cannot be written, or `segment` fails.
     """
     faults = []
-    bar = tqdm(files.items(), unit="file", dynamic_ncols=True)
-    for name, path in bar:
+    videos = {name: path for name, path in files.items() if path.suffix.lower() in VIDEO_SUFFIXES}
+    images = {name: path for name, path in files.items() if name not in videos}
+
+    def answer(path):
         try:
-            if path.suffix.lower() in VIDEO_SUFFIXES:
-                _predict_video(segment, path, name, writer, bar)
-            else:
-                photo = read_photo(path)
-                writer.write(name, photo.image, segment(photo))
+            photo = read_photo(path)
+            return photo.image, segment(photo)
         except DamagedFile as error:
             faults.append(str(error))
+
+    with tqdm(total=len(files), unit="file", dynamic_ncols=True) as bar:
+        for name, answered in zip(images, in_order(answer, images.values(), workers), strict=True):
+            if answered:
+                writer.write(name, *answered)
+            bar.update()
+        for name, path in videos.items():
+            try:
+                _predict_video(segment, path, name, writer, workers, bar)
+            except DamagedFile as error:
+                faults.append(str(error))
+            bar.update()
     return faults
 
 
-def _predict_video(segment, path, name, writer, bar):
+def in_order(function, items, workers):
+    """Yields `function(item)` for each item, in order, computed by so many threads.
+
+    No more than one item a thread waits for its turn.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    waiting = collections.deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _predict_video(segment, path, name, writer, workers, bar):
     """NAME/000001_label.png and so on; the overlays become one video, NAME_overlay.mp4."""
     rate, frames = read_frames(path)
+
+    def answer(frame):
+        return frame, segment(Photo(frame, name=str(path)))
+
     with contextlib.ExitStack() as closing:
         append = None
         if "overlay" in writer.pictures:
             target = writer.path(name, "overlay", ".mp4")
             append = closing.enter_context(writing_video(target, rate))
-        for number, frame in enumerate(frames, 1):
-            writer.write(f"{name}/{number:06d}", frame, segment(Photo(frame)), append)
+        for number, answered in enumerate(in_order(answer, frames, workers), 1):
+            writer.write(f"{name}/{number:06d}", *answered, append)
             bar.set_postfix(frame=number)
 
 

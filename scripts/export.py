@@ -1,11 +1,18 @@
 """Exports a trained model for TF Serving: `EXPORT_DIR/<version>/`, encoded images in, masks out.
 
-python scripts/export.py --model=runs/camvid/model.keras --export_dir=serving/camvid
+    python scripts/export.py --model=runs/camvid/model.keras --export_dir=exports/camvid
+
+Before the version appears, TF Serving's loader has answered its warm-up requests in a process of
+its own. `docs/serving.md` tells of the signatures, the server and its clients.
 """
+
+import json
+import pathlib
 
 from absl import flags
 
 from dmls_tf import command_line
+from dmls_tf.config import WEIGHTS, ServingConfig
 from dmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -16,18 +23,55 @@ flags.DEFINE_integer("version", None, "One more than the highest there by defaul
 flags.DEFINE_integer("height", None, "Working height; the training height by default.", 1)
 flags.DEFINE_integer("width", None, "Working width; the training width by default.", 1)
 flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
+flags.DEFINE_enum(
+    "optimize",
+    "variables",
+    WEIGHTS,
+    "variables: the network as it was trained; float32, float16, bfloat16: weights are constants "
+    "of this type, and batch normalisation is frozen with them.",
+)
+flags.DEFINE_integer("max_pixels", 50_000_000, "Larger images are refused undecoded.", 1)
+flags.DEFINE_integer("max_batch", 8, "Images in a request; see serving/batching.config.", 1)
+flags.DEFINE_bool("warm_up", True, "Add requests that the server runs before it serves.")
+flags.DEFINE_string("metrics", None, "evaluate.py's metrics.json, for the model card.")
 
 
 def main():
-    from dmls_tf.export import export
     from dmls_tf.models import load_dmls
+    from dmls_tf.serving.export import export
 
+    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
+    scores = read_scores(FLAGS.metrics) if FLAGS.metrics else None
+    model = load_dmls(FLAGS.model, **changes)
+    config = ServingConfig(
+        image_size=working_size(model),
+        max_pixels=FLAGS.max_pixels,
+        max_batch=FLAGS.max_batch,
+        weights=FLAGS.optimize,
+        warm_up=FLAGS.warm_up,
+    )
+    target = export(model, FLAGS.export_dir, config, FLAGS.version, scores)
+    print(f"wrote {target}")
+
+
+def working_size(model):
+    """(height, width) of the flags, or of the training."""
     if (FLAGS.height is None) != (FLAGS.width is None):
         raise UserError("--height and --width go together")
-    size = (FLAGS.height, FLAGS.width) if FLAGS.height else None
-    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
-    target = export(load_dmls(FLAGS.model, **changes), FLAGS.export_dir, size, FLAGS.version)
-    print(f"wrote {target}")
+    size = (FLAGS.height, FLAGS.width) if FLAGS.height else model.metadata.get("image_size")
+    if not size:
+        raise UserError("this model was trained at no fixed size; pass --height and --width")
+    return tuple(size)
+
+
+def read_scores(path):
+    """What a model card says of an evaluation."""
+    try:
+        metrics = json.loads(pathlib.Path(path).read_text())
+        names = ("dataset", "split", "images", "pixel_accuracy", "mean_iou")
+        return {name: metrics[name] for name in names}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not the metrics.json of evaluate.py") from error
 
 
 if __name__ == "__main__":

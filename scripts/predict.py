@@ -30,9 +30,10 @@ flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by defaul
 flags.DEFINE_string("server", None, "host:port of TF Serving, instead of --model.")
 flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "Of that port.")
 flags.DEFINE_string("model_name", "dmls", "Of the model on the server.")
-flags.DEFINE_string(
-    "classes", None, "The served model's classes.json or export directory; else colours are ours."
-)
+flags.DEFINE_integer("model_version", None, "There; the one it prefers by default.", 1)
+flags.DEFINE_integer("concurrency", 4, "Requests to the server at a time.", 1)
+flags.DEFINE_float("timeout", 60.0, "Seconds for an answer of the server.", 0.001)
+flags.DEFINE_integer("retries", 4, "Further attempts where the server is busy or away.", 0)
 inference_flags.define()
 
 
@@ -42,7 +43,8 @@ def main():
     files = find_files(FLAGS.images)
     segment, classes, palette = make_segmenter()
     writer = PictureWriter(FLAGS.output_dir, classes, palette, FLAGS.pictures)
-    faults = predict_files(segment, files, writer)
+    workers = FLAGS.concurrency if FLAGS.server else 1
+    faults = predict_files(segment, files, writer, workers)
     for fault in faults:
         print(f"left out {fault}", file=sys.stderr)
     if len(faults) == len(files):
@@ -53,24 +55,37 @@ def main():
 
 def make_segmenter():
     """A function from photographs to segmentations, class names and colours."""
-    from dmls_tf import client
-    from dmls_tf.datasets import color_wheel
+    from dmls_tf.client.segmentation import read_classes, segmenter
     from dmls_tf.models import load_dmls
     from dmls_tf.predict import local_segmenter
 
     if (FLAGS.model is None) == (FLAGS.server is None):
         raise UserError("pass either --model or --server")
-    if FLAGS.server:
-        connect = {"rest": client.rest, "grpc": client.grpc}[FLAGS.protocol]
-        named = client.read_classes(FLAGS.classes) if FLAGS.classes else (None, color_wheel(255))
-        return connect(FLAGS.server, FLAGS.model_name), *named
-    if not FLAGS.model.endswith(".keras"):
-        return client.saved_model(FLAGS.model), *client.read_classes(FLAGS.model)
+    if FLAGS.server or not FLAGS.model.endswith(".keras"):
+        ask = connect()
+        return segmenter(ask), *read_classes(ask)
     changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
     model = load_dmls(FLAGS.model, **changes)
     segment = local_segmenter(model, inference_flags.settings(model))
     classes, palette = model.metadata["classes"], model.metadata["palette"]
     return lambda photo: segment(photo.image), classes, palette
+
+
+def connect():
+    """The function that asks the server or the exported model."""
+    from dmls_tf.client import grpc, rest, saved_model
+    from dmls_tf.client.connection import Server
+
+    if not FLAGS.server:
+        return saved_model.connect(FLAGS.model)
+    server = Server(
+        FLAGS.server,
+        FLAGS.model_name,
+        FLAGS.model_version,
+        timeout=FLAGS.timeout,
+        retries=FLAGS.retries,
+    )
+    return {"rest": rest, "grpc": grpc}[FLAGS.protocol].connect(server)
 
 
 if __name__ == "__main__":

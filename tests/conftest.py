@@ -1,5 +1,6 @@
 """Shared fixtures: reproducible arrays, small synthetic records, real data where it is."""
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -9,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from dmls_tf import command_line  # noqa: E402
 
@@ -27,6 +29,13 @@ def _seeded():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def scene(rng):
+    """A smooth picture without symmetry, uint8 `[40, 60, 3]`."""
+    small = Image.fromarray(rng.integers(0, 256, (5, 7, 3)).astype(np.uint8))
+    return np.asarray(small.resize((60, 40), Image.Resampling.BILINEAR))
 
 
 @pytest.fixture(scope="session")
@@ -53,33 +62,65 @@ def real_data():
 
 
 @pytest.fixture(scope="session")
-def trained(synthetic_records, tmp_path_factory):
+def shared(tmp_path_factory, worker_id):
+    """`shared(name, make)`: a path that `make(path)` wrote, once for all processes of a run."""
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+
+    def find(name, make):
+        path = root / "shared" / name
+        path.parent.mkdir(exist_ok=True)
+        with open(path.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                make(path)
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def synthetic_records(shared, run_command):
+    """Records of 12 + 4 scenes of 48 x 64 pixels, in 2 shards a split, with their PNG files."""
+
+    def make(path):
+        done = run_command(
+            "data_prep/synthetic_to_tfrecord.py",
+            f"--output_dir={path}",
+            "--num_images=12,4",
+            "--num_shards=2",
+            "--height=48",
+            "--width=64",
+            "--save_images",
+        )
+        assert done.returncode == 0, done.stderr
+
+    return shared("records", make)
+
+
+@pytest.fixture(scope="session")
+def trained(shared, synthetic_records):
     """A `model.keras` for the synthetic scenes, not trained at all; K = 2, 48 x 64."""
     from dmls_tf.config import DataConfig, ModelConfig
     from dmls_tf.dataset_info import DatasetInfo
     from dmls_tf.models import build_dmls
     from dmls_tf.training.preparation import describe
 
-    info = DatasetInfo.load(synthetic_records)
-    config = ModelConfig(info.num_classes, backbone="mobilenetv2", width=0.25, num_steps=2)
-    model = build_dmls(config, describe(info, DataConfig(image_size=(48, 64)), "train"))
-    path = tmp_path_factory.mktemp("model") / "model.keras"
-    model.save(path)
-    return path
+    def make(path):
+        info = DatasetInfo.load(synthetic_records)
+        config = ModelConfig(info.num_classes, backbone="mobilenetv2", width=0.25, num_steps=2)
+        metadata = describe(info, DataConfig(image_size=(48, 64)), "train")
+        build_dmls(config, metadata).save(path)
+
+    return shared("model.keras", make)
 
 
 @pytest.fixture(scope="session")
-def synthetic_records(tmp_path_factory, run_command):
-    """Records of 12 + 4 scenes of 48 x 64 pixels, in 2 shards a split, with their PNG files."""
-    directory = tmp_path_factory.mktemp("synthetic") / "records"
-    done = run_command(
-        "data_prep/synthetic_to_tfrecord.py",
-        f"--output_dir={directory}",
-        "--num_images=12,4",
-        "--num_shards=2",
-        "--height=48",
-        "--width=64",
-        "--save_images",
-    )
-    assert done.returncode == 0, done.stderr
-    return directory
+def exported(shared, trained):
+    """Version 1 of `trained`, exported; at most 3,000,000 pixels an image, 4 images a request."""
+    from dmls_tf.config import ServingConfig
+    from dmls_tf.models import load_dmls
+    from dmls_tf.serving.export import export
+
+    config = ServingConfig((48, 64), max_pixels=3_000_000, max_batch=4)
+    return shared("exports", lambda path: export(load_dmls(trained), path, config)) / "1"

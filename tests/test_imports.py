@@ -17,8 +17,6 @@ ALLOWED = {
     "errors": set(),
     "files": set(),
     "label_maps": set(),
-    "exif": set(),
-    "exported": set(),
     "command_line": set(),
     "drawing": set(),
     "animation": {"ops", "drawing"},
@@ -30,15 +28,15 @@ ALLOWED = {
     "data": set(),
     "training": {"models", "losses", "metrics", "data", "drawing"},
     "inference": set(),
-    "photos": {"data", "exif"},
+    "photos": {"data"},
     "videos": set(),
     "predict": {"drawing", "inference", "photos", "videos"},
-    "client": {"exported", "inference"},
+    "client": {"serving", "inference"},
     "evaluation": {"models", "metrics", "ops", "data", "drawing", "inference"},
-    "export": {"data", "exported", "inference", "models"},
+    "serving": {"data", "drawing", "inference"},
 }
 MAY_IMPORT_TENSORFLOW = {"data", "training", "inference", "evaluation", "photos", "client"}
-MAY_IMPORT_TENSORFLOW |= {"export", "command_line"}
+MAY_IMPORT_TENSORFLOW |= {"serving", "command_line"}
 MAY_IMPORT_ABSL = {"command_line"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

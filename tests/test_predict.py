@@ -1,32 +1,22 @@
 """What comes of photographs and videos, locally and by a served model."""
 
 import shutil
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
-from dmls_tf import client
-from dmls_tf.config import InferenceConfig
 from dmls_tf.errors import DamagedFile, UserError
-from dmls_tf.exif import ORIENTATION
-from dmls_tf.export import export
 from dmls_tf.inference import Segmentation
-from dmls_tf.models import load_dmls
 from dmls_tf.photos import Photo, read_photo
-from dmls_tf.predict import PictureWriter, find_files, local_segmenter, predict_files
+from dmls_tf.predict import PictureWriter, find_files, in_order, predict_files
 from dmls_tf.videos import read_frames, writing_video
 from tests.helpers import failed, succeeded
+from tests.image_files import exif
 
 PALETTE = [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
-
-
-@pytest.fixture
-def scene(rng):
-    """A smooth picture without symmetry, uint8 `[40, 60, 3]`."""
-    small = rng.integers(0, 256, (1, 5, 7, 3)).astype(np.float32)
-    return tf.cast(tf.image.resize(small, (40, 60)), tf.uint8).numpy()[0]
 
 
 def by_colour(photo):
@@ -39,16 +29,15 @@ def read(path):
     return np.asarray(Image.open(path))
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_photographs_are_turned_upright(orientation, scene, tmp_path):
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    Image.fromarray(scene).save(tmp_path / "a.png", exif=exif)
+def test_photographs_are_turned_upright(scene, tmp_path):
+    Image.fromarray(scene).save(tmp_path / "a.png", exif=exif(6))
     photo = read_photo(tmp_path / "a.png")
-    expected = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
-    np.testing.assert_array_equal(photo.image, np.asarray(expected))
-    np.testing.assert_array_equal(tf.io.decode_image(photo.content), photo.image)
-    assert (photo.content == (tmp_path / "a.png").read_bytes()) == (orientation == 1)
+    np.testing.assert_array_equal(photo.image, np.rot90(scene, -1))
+    assert photo.content == (tmp_path / "a.png").read_bytes()
+    frame = Photo(scene)
+    np.testing.assert_array_equal(tf.io.decode_image(frame.content), scene)
+    with pytest.raises(DamagedFile, match="gone.png: No such file"):
+        read_photo(tmp_path / "gone.png")
 
 
 def test_files_directories_and_globs(tmp_path):
@@ -79,7 +68,7 @@ def test_pictures_of_a_photograph(scene, tmp_path):
     faults = predict_files(
         by_colour, find_files([tmp_path / "a.png", tmp_path / "cut.png"]), writer
     )
-    assert faults == [f"{tmp_path / 'cut.png'}: not a readable JPEG or PNG image"]
+    assert faults == [f"{tmp_path / 'cut.png'}: a damaged JPEG or PNG image"]
     names = {f"a_{picture}.png" for picture in ("label", "palette", "overlay", "confidence")}
     assert {path.name for path in out.iterdir()} == names | {"legend.png"}
     label = scene.argmax(-1)
@@ -131,79 +120,53 @@ def test_odd_frames_lose_a_row_and_a_column(scene, tmp_path):
         read_frames(tmp_path / "notes.txt")
 
 
-@pytest.fixture(scope="module")
-def exported(trained, tmp_path_factory):
-    return export(load_dmls(trained), tmp_path_factory.mktemp("export") / "scenes")
+def test_threads_keep_the_order_and_bound_what_waits():
+    started = []
 
+    def slow_at_first(number):
+        started.append(number)
+        time.sleep(0.2 if number == 0 else 0.0)
+        return number * number
 
-@pytest.fixture
-def photos(scene, tmp_path):
-    """A PNG, a JPEG that was held sideways, a grey one."""
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    Image.fromarray(scene).save(tmp_path / "a.png")
-    Image.fromarray(scene).save(tmp_path / "turned.jpg", exif=exif)
-    Image.fromarray(scene[..., 0]).save(tmp_path / "grey.jpg")
-    return [read_photo(path) for path in sorted(tmp_path.glob("*.*"))]
-
-
-def assert_same(segment, expected, photos):
-    for photo in photos:
-        ours, theirs = segment(photo), expected(photo)
-        np.testing.assert_array_equal(ours.labels, theirs.labels)
-        assert ours.confidence.shape == ours.labels.shape
-        # That of the server is enlarged; ours is of the enlarged scores.
-        np.testing.assert_allclose(ours.confidence, theirs.confidence, atol=0.2)
+    found = in_order(slow_at_first, iter(range(40)), workers=3)
+    assert next(found) == 0
+    assert len(started) <= 7
+    assert list(found) == [number * number for number in range(1, 40)]
 
 
 @pytest.mark.slow
-def test_exported_and_served_models_answer_as_the_network_does(trained, exported, photos):
-    servers = pytest.importorskip("tests.prediction_servers")
-    model = load_dmls(trained)
-    local = local_segmenter(model, InferenceConfig(image_size=(48, 64)))
-    signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
-
-    def expected(photo):
-        return local(photo.image)
-
-    assert_same(client.saved_model(exported), expected, photos)
-    assert_same(client.saved_model(exported.parent), expected, photos)
-    with servers.rest_server(signature, "scenes") as address:
-        assert_same(client.rest(address, "scenes"), expected, photos)
-        with pytest.raises(UserError, match="models/other:predict: Servable not found"):
-            client.rest(address, "other")(photos[0])
-        with pytest.raises(UserError, match="Unknown image file format"):
-            client.rest(address, "scenes")(Photo(photos[0].image, b"no image"))
-    with pytest.raises(UserError, match=f"{address}.*no answer of TF Serving"):
-        client.rest(address, "scenes")(photos[0])
-    with servers.grpc_server(signature, "scenes") as address:
-        assert_same(client.grpc(address, "scenes"), expected, photos)
-        with pytest.raises(UserError, match="model other: Servable not found"):
-            client.grpc(address, "other")(photos[0])
-    with pytest.raises(UserError, match=f"{address}, model scenes: .*[Cc]onnect"):
-        client.grpc(address, "scenes", timeout=5)(photos[0])
-
-
-@pytest.mark.slow
-def test_the_command_takes_networks_and_servers(
+def test_the_command_takes_networks_exports_and_servers(
     trained, exported, synthetic_records, run_command, tmp_path
 ):
     servers = pytest.importorskip("tests.prediction_servers")
     images = shutil.copytree(synthetic_records / "png" / "val", tmp_path / "images")
     (images / "damaged.jpg").write_text("no image")
-    signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    with servers.rest_server(signature, "dmls") as address:
-        served = [f"--server={address}", f"--classes={exported}", "--pictures=label"]
-        for name, source in {"network": [f"--model={trained}"], "served": served}.items():
+    Image.new("RGB", (2000, 1600)).save(images / "large.png")
+    served = servers.Served(tf.saved_model.load(str(exported)).signatures, "dmls")
+    with servers.rest_server(served) as rest, servers.grpc_server(served) as grpc:
+        sources = {
+            "network": [f"--model={trained}"],
+            "exported": [f"--model={exported.parent}"],
+            "rest": [f"--server={rest}"],
+            "grpc": [f"--server={grpc}", "--protocol=grpc"],
+        }
+        for name, source in sources.items():
             out = f"--output_dir={tmp_path / name}"
             done = run_command("scripts/predict.py", *source, f"--images={images}", out)
-            assert "wrote pictures of 4 files" in succeeded(done)
+            count = 5 if name == "network" else 4
+            assert f"wrote pictures of {count} files" in succeeded(done)
             assert f"left out {images}/damaged.jpg: not a readable" in done.stderr
-    labels = {path.name for path in (tmp_path / "network").glob("*_label.png")}
+            assert ("large.png: 1600 x 2000 pixels" in done.stderr) == (name != "network")
+    (tmp_path / "network" / "large_label.png").unlink()
+    labels = [path.name for path in (tmp_path / "network").glob("*_label.png")]
     assert len(labels) == 4
-    assert {path.name for path in (tmp_path / "served").iterdir()} == labels | {"legend.png"}
-    for label in labels:
-        one, other = (read(tmp_path / name / label) for name in ("network", "served"))
-        np.testing.assert_array_equal(one, other)
+    for name in ("exported", "rest", "grpc"):
+        assert (
+            read(tmp_path / name / "legend.png").shape
+            == read(tmp_path / "network" / "legend.png").shape
+        )
+        for label in labels:
+            one, other = (read(tmp_path / which / label) for which in ("network", name))
+            np.testing.assert_array_equal(one, other)
     done = run_command("scripts/predict.py", f"--images={images}", f"--output_dir={tmp_path}")
     failed(done, "either --model or --server")

@@ -142,11 +142,17 @@ def test_export_answers_in_a_process_without_the_package(model, predictions, run
     images, out = predictions
     base = tmp_path / "serving"
     (base / "1").mkdir(parents=True)
-    done = run_command("scripts/export.py", f"--model={model}", f"--export_dir={base}")
+    metrics = {"dataset": "scenes", "split": "val", "images": 4}
+    metrics |= {"pixel_accuracy": 0.9, "mean_iou": 0.5, "class_iou": {}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    options = "--optimize=float32", f"--metrics={tmp_path / 'metrics.json'}"
+    done = run_command("scripts/export.py", f"--model={model}", f"--export_dir={base}", *options)
     assert "serving/2" in succeeded(done)
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
-    classes = json.loads((base / "2" / "assets.extra" / "classes.json").read_text())
-    assert classes["classes"][0] == "sky"
+    card = json.loads((base / "2" / "assets.extra" / "model_card.json").read_text())
+    assert card["classes"][0] == "sky"
+    assert card["scores"]["mean_iou"] == 0.5
+    assert card["serving"]["weights"] == "float32"
     code = f"""
 import glob, sys
 import numpy as np, tensorflow as tf

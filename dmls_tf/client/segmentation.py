@@ -1,0 +1,44 @@
+"""Segmentations and class names by what a model answers, wherever it is."""
+
+import io
+import json
+
+import numpy as np
+
+from dmls_tf.errors import DamagedFile
+from dmls_tf.inference import Segmentation
+from dmls_tf.label_maps import read_label
+
+SIGNATURE = "masks"
+
+
+def segmenter(ask):
+    """A function from a `Photo` to a `Segmentation`; its confidence is in steps of 1/255.
+
+    It raises `DamagedFile` where the model does not take the image, and what `ask` raises.
+    """
+
+    def segment(photo):
+        try:
+            answer = ask(SIGNATURE, "image_bytes", [photo.content])
+            if fault := _text(answer["error"][0]):
+                raise DamagedFile(fault)
+        except DamagedFile as error:
+            raise DamagedFile(f"{photo.name}: {error}") from error
+        mask, confidence = (
+            read_label(io.BytesIO(answer[f"{kind}_png_bytes"][0]), "the model's answer")
+            for kind in ("mask", "confidence")
+        )
+        return Segmentation(mask, confidence.astype(np.float32) / 255)
+
+    return segment
+
+
+def read_classes(ask):
+    """Names and colours of the classes, from the model card."""
+    classes, palette = ask("about", "fields", [b"classes", b"palette"])["json"]
+    return json.loads(_text(classes)), json.loads(_text(palette))
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else value

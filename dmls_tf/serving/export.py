@@ -1,0 +1,103 @@
+"""A SavedModel for TF Serving: complete, checked in the server's loader, or not there at all."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+
+import keras
+import tensorflow as tf
+
+import dmls_tf
+from dmls_tf.errors import UserError
+from dmls_tf.files import flush_to_disk, writing
+from dmls_tf.serving.acceptance import Unservable, accept
+from dmls_tf.serving.layout import CARD_FILE, WARM_UP_FILE, versions
+from dmls_tf.serving.networks import with_constants, with_variables
+from dmls_tf.serving.signatures import make_signatures
+from dmls_tf.serving.warm_up import warm_up_requests, write_warm_up
+
+
+def export(model, export_dir, config, version=None, scores=None):
+    """Writes `EXPORT_DIR/<version>/`.
+
+    Its signatures are those of `dmls_tf.serving.signatures`; `assets.extra/` has the model card
+    and the warm-up requests. The version appears by a rename, after TF Serving's loader has
+    answered the requests in a process of its own.
+
+    Args:
+        model: a `DMLS`.
+        export_dir: the model's base path in TF Serving.
+        config: a `ServingConfig`.
+        version: a positive integer; one more than the highest there where it is left out.
+        scores: of the model, JSON types, for its card.
+
+    Returns:
+        The path of the version.
+
+    Raises:
+        UserError: the version exists, the directory cannot be written, or the server would not
+            serve the model.
+    """
+    base = pathlib.Path(export_dir)
+    version = version or 1 + max(versions(base), default=0)
+    target = base / str(version)
+    if target.exists():
+        raise UserError(f"{target}: exists; choose another --version")
+    # TF Serving looks at directories whose names are numbers.
+    partial = base / f".{version}.{os.getpid()}"
+    try:
+        with writing(base):
+            base.mkdir(parents=True, exist_ok=True)
+            _write(model, partial, config, model_card(model, config, scores))
+        accept(partial, warm_up_requests(config))
+        with writing(target):
+            for path in (*partial.rglob("*"), partial):
+                flush_to_disk(path)
+            partial.rename(target)
+    except Unservable as error:
+        raise UserError(f"not exported, TF Serving would not serve it: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def model_card(model, config, scores=None):
+    """What a model says of itself, {field: JSON types}; see `export`."""
+    metadata = model.metadata
+    return {
+        "description": "Labels every pixel of an image by one of the classes; ids are their order.",
+        "classes": metadata["classes"],
+        "palette": metadata["palette"],
+        "trained_on": metadata.get("dataset"),
+        "scores": scores,
+        "recurrent_steps": model.config.num_steps,
+        "parameters": model.count_params(),
+        "network": dataclasses.asdict(model.config),
+        "serving": dataclasses.asdict(config),
+        "software": {
+            "dmls_tf": dmls_tf.__version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+    }
+
+
+def _write(model, directory, config, card):
+    module = tf.Module()
+    if config.weights == "variables":
+        module.network_variables = [variable.value for variable in model.variables]
+        network = with_variables(model)
+    else:
+        network = with_constants(model, config.weights)
+    signatures = {
+        name: tf.function(function, input_signature=[specification])
+        for name, (function, specification) in make_signatures(network, card, config).items()
+    }
+    tf.saved_model.save(module, str(directory), signatures)
+    path = directory / CARD_FILE
+    path.parent.mkdir()
+    path.write_text(json.dumps(card, indent=1) + "\n")
+    if config.warm_up:
+        write_warm_up(directory / WARM_UP_FILE, directory.parent.name, warm_up_requests(config))

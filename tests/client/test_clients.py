@@ -1,0 +1,169 @@
+"""The clients of REST and gRPC, against servers on loopback that run an exported model."""
+
+import concurrent.futures
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dmls_tf.client import grpc, rest, saved_model
+from dmls_tf.client.connection import Server, Unavailable, with_retries
+from dmls_tf.client.segmentation import read_classes, segmenter
+from dmls_tf.errors import DamagedFile, UserError
+from dmls_tf.models import load_dmls
+from dmls_tf.photos import Photo
+from tests import prediction_servers
+from tests.image_files import bomb, encoded
+
+pytestmark = pytest.mark.slow
+QUICK = {"retries": 0, "timeout": 30.0}
+CLIENTS = {
+    "rest": (rest, prediction_servers.rest_server),
+    "grpc": (grpc, prediction_servers.grpc_server),
+}
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    return tf.saved_model.load(str(exported)).signatures
+
+
+@pytest.fixture
+def served(signatures):
+    return prediction_servers.Served(signatures, "scenes")
+
+
+@pytest.fixture(params=CLIENTS)
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def connect(protocol, served):
+    """`connect(**settings)`: a function `ask` of a server that runs `served`."""
+    client, server = CLIENTS[protocol]
+    with server(served) as address:
+        yield lambda **settings: client.connect(Server(address, **({"model": "scenes"} | settings)))
+
+
+def test_clients_agree_with_the_loaded_model(connect, exported, trained, scene):
+    photo = Photo(scene)
+    expected = segmenter(saved_model.connect(exported))(photo)
+    found = segmenter(connect(version=1))(photo)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    metadata = load_dmls(trained).metadata
+    for ask in (connect(), saved_model.connect(exported.parent)):
+        assert read_classes(ask) == (metadata["classes"], metadata["palette"])
+
+
+def test_eight_threads_get_their_own_answers(connect, exported, scene):
+    ask = connect()
+    local = segmenter(saved_model.connect(exported))
+    photos = [Photo(np.roll(scene, 7 * i, 1)[:, : 60 - i].copy()) for i in range(8)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(segmenter(ask), photos * 3))
+    for photo, segmentation in zip(photos * 3, found, strict=True):
+        np.testing.assert_array_equal(segmentation.labels, local(photo).labels)
+
+
+def test_one_bad_image_is_not_the_end(connect, scene):
+    segment = segmenter(connect())
+    with pytest.raises(DamagedFile, match=r"^a.png: 1501 x 2000 pixels, more than 3000000$"):
+        segment(Photo(scene, bomb(2000, 1501), "a.png"))
+    assert segment(Photo(scene)).labels.shape == (40, 60)
+
+
+def test_faulty_requests_are_told_in_the_servers_words(connect, scene):
+    with pytest.raises(UserError, match=r"model scenes: .*image_bytes\[1\]: an empty file"):
+        connect()("serving_default", "image_bytes", [encoded(scene), b""])
+
+
+def test_other_models_versions_and_exports(connect, served, scene):
+    with pytest.raises(UserError, match="serves no model city; see --model_name"):
+        read_classes(connect(model="city", **QUICK))
+    served.states = {3: "AVAILABLE", 4: "AVAILABLE", 5: "LOADING"}
+    with pytest.raises(UserError, match="has no version 7; served: 3, 4"):
+        read_classes(connect(version=7, **QUICK))
+    served.signatures = {"serving_default": None}
+    with pytest.raises(UserError, match="exported by another version of dmls, export it again"):
+        read_classes(connect(**QUICK))
+
+
+def test_a_model_that_loads_is_waited_for(connect, served):
+    served.states = {1: "LOADING"}
+    with pytest.raises(Unavailable, match="not ready, 1 LOADING"):
+        read_classes(connect(**QUICK))
+    timer = threading.Timer(0.5, lambda: served.states.update({1: "AVAILABLE"}))
+    timer.start()
+    assert read_classes(connect())[0]
+
+
+def test_a_busy_server_is_asked_again(connect, served):
+    served.busy = 2
+    assert read_classes(connect(retries=2))[0]
+    served.busy = 2
+    with pytest.raises(Unavailable, match="queue is full"):
+        read_classes(connect(retries=1))
+
+
+def test_late_answers(connect, served):
+    served.delay = 1.0
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"no answer in 0.2 seconds; --timeout allows more"):
+        read_classes(connect(timeout=0.2))
+    assert time.monotonic() - start < 0.9
+    served.delay = 0.0
+
+
+def test_messages_have_limits(connect, scene):
+    segment = segmenter(connect(max_message=3000))
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    with pytest.raises(DamagedFile, match=r"a.png: a request of \d+ bytes, at most 3000 are sent"):
+        segment(Photo(noise, name="a.png"))
+    with pytest.raises(UserError, match=r"of more than 3000 bytes|larger than max"):
+        connect(max_message=3000, **QUICK)("serving_default", "image_bytes", [encoded(scene[:9])])
+
+
+def test_no_server(protocol):
+    ask = CLIENTS[protocol][0].connect(Server("localhost:9", **QUICK))
+    with pytest.raises(Unavailable, match=r"^localhost:9: "):
+        read_classes(ask)
+
+
+def test_a_server_that_is_none_of_ours(served):
+    with (
+        prediction_servers.rest_server(served) as address,
+        pytest.raises(UserError, match=f"^{address}"),
+    ):
+        read_classes(grpc.connect(Server(address, timeout=2.0)))
+    with (
+        prediction_servers.grpc_server(served) as address,
+        pytest.raises(UserError, match=f"^{address}"),
+    ):
+        read_classes(rest.connect(Server(address, timeout=2.0)))
+
+
+def test_a_directory_without_a_model(tmp_path):
+    with pytest.raises(UserError, match="not an exported model"):
+        saved_model.connect(tmp_path)
+
+
+def test_pauses_grow_and_end_with_the_deadline(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+
+    def attempt(_):
+        raise Unavailable("away")
+
+    with pytest.raises(Unavailable):
+        with_retries(attempt, Server("a", retries=4))
+    assert len(pauses) == 4
+    for pause, full in zip(pauses, (0.2, 0.4, 0.8, 1.6), strict=True):
+        assert full / 2 <= pause <= full
+    pauses.clear()
+    with pytest.raises(Unavailable):
+        with_retries(attempt, Server("a", retries=9, timeout=0.15))
+    assert len(pauses) <= 1
