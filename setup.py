@@ -28,8 +28,9 @@ setup(
         "test": ["pytest", "pytest-xdist", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
         "video": ["av"],
         "serving": ["tensorflow-serving-api"],
+        "formats": ["onnx", "onnxruntime", "tf2onnx", "ai-edge-litert"],
         "viz": ["tensorboard", "matplotlib"],
-        "bench": ["scipy", "jax", "opencv-python-headless", "edt"],
+        "bench": ["scipy", "jax", "opencv-python-headless", "edt", "keras-hub"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
 )

@@ -7,12 +7,11 @@ in which all take turns, in one process; each training has a process of its own.
 """
 
 import functools
-import time
 
 import numpy as np
 from absl import app, flags
 
-from benchmarks.timing import ROOT, measure_in_child, medians, table
+from benchmarks.timing import ROOT, in_turn, measure_in_child, table
 
 FLAGS = flags.FLAGS
 
@@ -44,14 +43,7 @@ def inference_times():
     """{K: median seconds} of a call that returns the last prediction."""
     image = np.random.default_rng(0).uniform(0, 255, (1, FLAGS.size, FLAGS.size, 3))
     runs = {k: functools.partial(network(k), image.astype(np.float32)) for k in STEPS}
-    rounds = []
-    for _ in range(FLAGS.rounds + 1):
-        rounds.append({})
-        for k, run in runs.items():
-            start = time.perf_counter()
-            run()
-            rounds[-1][k] = time.perf_counter() - start
-    return medians(rounds[1:])
+    return in_turn(runs, FLAGS.rounds)
 
 
 def network(num_steps):

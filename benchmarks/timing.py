@@ -22,6 +22,18 @@ def median_ms(function, repeats=9):
     return statistics.median(times[2:])
 
 
+def in_turn(runs, rounds):
+    """{name: median seconds} of functions that take turns, after a round that is not counted."""
+    times = []
+    for _ in range(rounds + 1):
+        times.append({})
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[-1][name] = time.perf_counter() - start
+    return medians(times[1:])
+
+
 def measure_in_child(script, *arguments, python=sys.executable, backend="tensorflow"):
     """Runs a script that ends by `report`, with a Keras backend of its own; returns its numbers."""
     environment = os.environ | {

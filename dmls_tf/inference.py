@@ -66,8 +66,8 @@ def make_segmenter(network, num_classes, config, confidence=False):
 
 def to_size(images, size=None):
     """Images as float32, bilinearly resized where a (height, width) is given."""
-    images = tf.cast(images, tf.float32)
-    return tf.image.resize(images, size) if size else images
+    images = tf.image.resize(images, size) if size else images
+    return tf.cast(images, tf.float32)
 
 
 def mean_of_views(network, images, config):

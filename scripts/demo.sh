@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[viz]"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[viz,serving]"
 python=.venv/bin/python
 records=records/synthetic
 run=runs/synthetic

@@ -9,6 +9,7 @@ its own. `docs/serving.md` tells of the signatures, the server and its clients.
 import json
 import pathlib
 
+import export_flags
 from absl import flags
 
 from dmls_tf import command_line
@@ -17,12 +18,8 @@ from dmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
 flags.DEFINE_string("export_dir", None, "The model's base path in TF Serving.", required=True)
 flags.DEFINE_integer("version", None, "One more than the highest there by default.", 1)
-flags.DEFINE_integer("height", None, "Working height; the training height by default.", 1)
-flags.DEFINE_integer("width", None, "Working width; the training width by default.", 1)
-flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
 flags.DEFINE_enum(
     "optimize",
     "variables",
@@ -34,17 +31,16 @@ flags.DEFINE_integer("max_pixels", 50_000_000, "Larger images are refused undeco
 flags.DEFINE_integer("max_batch", 8, "Images in a request; see serving/batching.config.", 1)
 flags.DEFINE_bool("warm_up", True, "Add requests that the server runs before it serves.")
 flags.DEFINE_string("metrics", None, "evaluate.py's metrics.json, for the model card.")
+export_flags.define()
 
 
 def main():
-    from dmls_tf.models import load_dmls
     from dmls_tf.serving.export import export
 
-    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
     scores = read_scores(FLAGS.metrics) if FLAGS.metrics else None
-    model = load_dmls(FLAGS.model, **changes)
+    model = export_flags.load_model()
     config = ServingConfig(
-        image_size=working_size(model),
+        image_size=export_flags.working_size(model),
         max_pixels=FLAGS.max_pixels,
         max_batch=FLAGS.max_batch,
         weights=FLAGS.optimize,
@@ -52,16 +48,6 @@ def main():
     )
     target = export(model, FLAGS.export_dir, config, FLAGS.version, scores)
     print(f"wrote {target}")
-
-
-def working_size(model):
-    """(height, width) of the flags, or of the training."""
-    if (FLAGS.height is None) != (FLAGS.width is None):
-        raise UserError("--height and --width go together")
-    size = (FLAGS.height, FLAGS.width) if FLAGS.height else model.metadata.get("image_size")
-    if not size:
-        raise UserError("this model was trained at no fixed size; pass --height and --width")
-    return tuple(size)
 
 
 def read_scores(path):

@@ -1,8 +1,8 @@
 """Labels every pixel of images and videos.
 
     python scripts/predict.py --model=runs/camvid/model.keras --images=photos --output_dir=out
-    python scripts/predict.py --model=serving/camvid --images='trip/*.jpg,ride.mp4' --output_dir=out
-    python scripts/predict.py --server=localhost:8501 --model_name=camvid --images=photos ...
+    python scripts/predict.py --model=exports/camvid --images='trip/*.jpg,ride.mp4' --output_dir=out
+    python scripts/predict.py --server=localhost:8501 --images=photos --output_dir=out
 
 For each image NAME: `NAME_label.png` (class ids), `NAME_palette.png` (the same, in colours),
 `NAME_overlay.png` (with the contours of the level sets) and `NAME_confidence.png` (0..255), all at

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    -e ".[test,viz,video,serving]"
+    -e ".[test,viz,video,serving,formats]"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
     -r requirements/cityscapes.txt
 

@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import json
 import re
+import sys
 import threading
 import time
 
@@ -19,6 +20,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+from dmls_tf.serving.layout import version_of
 
 INVALID, NOT_FOUND, UNAVAILABLE = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE"
 HTTP_CODES = {INVALID: 400, NOT_FOUND: 404, UNAVAILABLE: 503}
@@ -49,6 +52,11 @@ class Served:
         served = [number for number, state in self.states.items() if state == "AVAILABLE"]
         if name != self.name or not served or (version and version not in served):
             raise Fault(NOT_FOUND, f"Servable not found for request: {name}({version or 'Latest'})")
+
+    def inputs(self, signature):
+        """{input: TensorSpec} of a signature, empty for one that there is not."""
+        found = self.signatures.get(signature)
+        return found.structured_input_signature[1] if found else {}
 
     def predict(self, name, version, signature, inputs):
         """{output: array} for {input: array or TensorProto's array}."""
@@ -96,15 +104,17 @@ def rest_server(served):
             except (ValueError, KeyError, TypeError, IndexError, binascii.Error) as error:
                 raise Fault(INVALID, f"JSON value: {error}") from error
             signature = body.get("signature_name", "serving_default")
-            if "" in values:  # the only input need not be named
-                (name,) = served.signatures[signature].structured_input_signature[1]
-                values = {name: values[""]}
+            for key, tensor in served.inputs(signature).items():
+                given = values.pop("", None) or values[key]  # an only input need not be named
+                values[key] = tf.constant(given, tensor.dtype)
             name, version = path.groups()
             outputs = served.predict(name, int(version or 0), signature, values)
-            return [
+            answers = [
                 {key: _encoded(key, value[i]) for key, value in outputs.items()}
                 for i in range(len(rows))
             ]
+            # The name of an only output is left out.
+            return [next(iter(a.values())) if len(a) == 1 else a for a in answers]
 
         def _named(self, instance):
             return isinstance(instance, dict) and set(instance) != {"b64"}
@@ -176,3 +186,19 @@ def _encoded(key, value):
     if key.endswith("_bytes"):
         return {"b64": base64.b64encode(value).decode()}
     return value.decode() if isinstance(value, bytes) else np.asarray(value).tolist()
+
+
+def main():
+    """Serves an exported model, by the name of dmls, over both until its input ends.
+
+    python -m tests.prediction_servers exports/camvid
+    """
+    directory = version_of(sys.argv[1])
+    served = Served(tf.saved_model.load(str(directory)).signatures, "dmls")
+    with rest_server(served) as rest, grpc_server(served) as grpc_address:
+        print(json.dumps({"rest": rest, "grpc": grpc_address}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

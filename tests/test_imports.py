@@ -33,7 +33,7 @@ ALLOWED = {
     "predict": {"drawing", "inference", "photos", "videos"},
     "client": {"serving", "inference"},
     "evaluation": {"models", "metrics", "ops", "data", "drawing", "inference"},
-    "serving": {"data", "drawing", "inference"},
+    "serving": {"data", "drawing", "inference", "ops"},
 }
 MAY_IMPORT_TENSORFLOW = {"data", "training", "inference", "evaluation", "photos", "client"}
 MAY_IMPORT_TENSORFLOW |= {"serving", "command_line"}

@@ -81,7 +81,8 @@ def make_signatures(network, card, config):
         return {"labels": tf.argmax(logits, axis=-1, output_type=tf.int32), "scores": logits}
 
     def about(fields):
-        return {"json": _looked_up(fields, card)}
+        # The field, too: REST leaves out the name of an output that is the only one.
+        return {"field": fields, "json": _looked_up(fields, card)}
 
     def pixels(dtype):
         return tf.TensorSpec([None, None, None, 3], dtype, name="images")

@@ -30,6 +30,12 @@ def signatures(exported):
     return tf.saved_model.load(str(exported)).signatures
 
 
+@pytest.fixture(scope="module")
+def loaded(exported):
+    """`ask` of the model in this process."""
+    return saved_model.connect(exported.parent)
+
+
 @pytest.fixture
 def served(signatures):
     return prediction_servers.Served(signatures, "scenes")
@@ -48,25 +54,24 @@ def connect(protocol, served):
         yield lambda **settings: client.connect(Server(address, **({"model": "scenes"} | settings)))
 
 
-def test_clients_agree_with_the_loaded_model(connect, exported, trained, scene):
+def test_clients_agree_with_the_loaded_model(connect, loaded, trained, scene):
     photo = Photo(scene)
-    expected = segmenter(saved_model.connect(exported))(photo)
+    expected = segmenter(loaded)(photo)
     found = segmenter(connect(version=1))(photo)
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_array_equal(found.confidence, expected.confidence)
     metadata = load_dmls(trained).metadata
-    for ask in (connect(), saved_model.connect(exported.parent)):
+    for ask in (connect(), loaded):
         assert read_classes(ask) == (metadata["classes"], metadata["palette"])
 
 
-def test_eight_threads_get_their_own_answers(connect, exported, scene):
-    ask = connect()
-    local = segmenter(saved_model.connect(exported))
+def test_eight_threads_get_their_own_answers(connect, loaded, scene):
     photos = [Photo(np.roll(scene, 7 * i, 1)[:, : 60 - i].copy()) for i in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(segmenter(ask), photos * 3))
-    for photo, segmentation in zip(photos * 3, found, strict=True):
-        np.testing.assert_array_equal(segmentation.labels, local(photo).labels)
+        found = list(pool.map(segmenter(connect()), photos * 2))
+    expected = list(map(segmenter(loaded), photos)) * 2
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
 
 
 def test_one_bad_image_is_not_the_end(connect, scene):
