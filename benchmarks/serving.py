@@ -80,13 +80,13 @@ def ours(directory, num_steps, image, file):
     (kernel,) = model.dfcn.prior_convolution.weights
     kernel.assign(np.random.default_rng(1).normal(size=kernel.shape) / 100)
     paths = {}
-    for weights in ("variables", "float32", "bfloat16"):
-        settings = ServingConfig((FLAGS.size,) * 2, weights=weights, warm_up=False)
-        paths[weights] = export(model, directory / weights, settings)
-        megabytes = sum(p.stat().st_size for p in paths[weights].rglob("*") if p.is_file()) / 2**20
-        print(f"K = {num_steps}, {weights}: {megabytes:.0f} MiB", flush=True)
+    for optimize in ("none", "float32", "bfloat16"):
+        settings = ServingConfig((FLAGS.size,) * 2, optimize=optimize, warm_up=False)
+        paths[optimize] = export(model, directory / optimize, settings)
+        size = sum(path.stat().st_size for path in paths[optimize].rglob("*") if path.is_file())
+        print(f"K = {num_steps}, {optimize}: {size / 2**20:.0f} MiB", flush=True)
     loaded = {name: tf.saved_model.load(str(path)).signatures for name, path in paths.items()}
-    plain, pixels = loaded["variables"], image[None]
+    plain, pixels = loaded["none"], image[None]
     floats = tf.cast(pixels, tf.float32).numpy()
     runs = {
         "Keras predict": lambda: model.predict(floats, verbose=0),

@@ -11,7 +11,8 @@ SCHEDULES = ("constant", "step", "polynomial")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FROZEN_BATCH_NORMS = ("none", "encoder", "all")
 STAGES = ("coarse", "head", "joint")
-WEIGHTS = ("variables", "float32", "float16", "bfloat16")
+OPTIMIZATIONS = ("none", "float32", "float16", "bfloat16")
+MIN_SIDE = 32  # pixels of an image; some encoders have no map left of smaller ones
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
 
@@ -195,21 +196,23 @@ class ServingConfig:
         image_size: (height, width) that the network works at.
         max_pixels: of an encoded image; larger ones are refused before they are decoded.
         max_batch: images in a request, or in what the server joins; bounds its memory.
-        weights: "variables", or constants of this type, with which the network is optimised for
-            inference: "float32", "float16" or "bfloat16". It computes in float32 with all.
+        optimize: "none" for the network with its variables; or "float32", "float16" or "bfloat16":
+            weights are constants, stored in this type. It computes in float32 with all.
         warm_up: whether requests are added that the server runs before it serves.
     """
 
     image_size: tuple[int, int]
     max_pixels: int = 50_000_000
     max_batch: int = 8
-    weights: str = "variables"
+    optimize: str = "none"
     warm_up: bool = True
 
     def __post_init__(self):
         _check_size("image_size", self.image_size)
         _check_positive(self, "max_pixels", "max_batch")
-        _check_choice("weights", self.weights, WEIGHTS)
+        _check_choice("optimize", self.optimize, OPTIMIZATIONS)
+        smallest = min(self.image_size)
+        _check(smallest >= MIN_SIDE, "image_size", f"at least {MIN_SIDE} a side", self.image_size)
 
 
 @dataclasses.dataclass(frozen=True)

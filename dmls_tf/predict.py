@@ -168,7 +168,7 @@ class PictureWriter:
 
     Args:
         output_dir: made if need be.
-        classes, palette: names and RGB colours; None for no legend.
+        classes, palette: names and RGB colours.
         pictures: which of `PICTURES`.
 
     Raises:
@@ -180,8 +180,7 @@ class PictureWriter:
         self.palette, self.pictures = [tuple(color) for color in palette], pictures
         with writing(self.output_dir):
             self.output_dir.mkdir(parents=True, exist_ok=True)
-            if classes:
-                legend(classes, self.palette).save(self.output_dir / "legend.png")
+            legend(classes, self.palette).save(self.output_dir / "legend.png")
 
     def path(self, name, picture, suffix=".png"):
         """Where a picture goes; its directory exists."""

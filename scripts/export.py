@@ -13,7 +13,7 @@ import export_flags
 from absl import flags
 
 from dmls_tf import command_line
-from dmls_tf.config import WEIGHTS, ServingConfig
+from dmls_tf.config import OPTIMIZATIONS, ServingConfig
 from dmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -22,10 +22,10 @@ flags.DEFINE_string("export_dir", None, "The model's base path in TF Serving.", 
 flags.DEFINE_integer("version", None, "One more than the highest there by default.", 1)
 flags.DEFINE_enum(
     "optimize",
-    "variables",
-    WEIGHTS,
-    "variables: the network as it was trained; float32, float16, bfloat16: weights are constants "
-    "of this type, and batch normalisation is frozen with them.",
+    "none",
+    OPTIMIZATIONS,
+    "float32, float16, bfloat16: weights are constants stored in this type, and batch "
+    "normalisation is frozen with them.",
 )
 flags.DEFINE_integer("max_pixels", 50_000_000, "Larger images are refused undecoded.", 1)
 flags.DEFINE_integer("max_batch", 8, "Images in a request; see serving/batching.config.", 1)
@@ -43,7 +43,7 @@ def main():
         image_size=export_flags.working_size(model),
         max_pixels=FLAGS.max_pixels,
         max_batch=FLAGS.max_batch,
-        weights=FLAGS.optimize,
+        optimize=FLAGS.optimize,
         warm_up=FLAGS.warm_up,
     )
     target = export(model, FLAGS.export_dir, config, FLAGS.version, scores)

@@ -16,6 +16,7 @@ from dmls_tf.videos import read_frames, writing_video
 from tests.helpers import failed, succeeded
 from tests.image_files import exif
 
+CLASSES = ["red", "blue", "green"]
 PALETTE = [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
 
 
@@ -64,7 +65,7 @@ def test_pictures_of_a_photograph(scene, tmp_path):
     Image.fromarray(scene).save(tmp_path / "a.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
     out = tmp_path / "out"
-    writer = PictureWriter(out, ["red", "blue", "green"], PALETTE)
+    writer = PictureWriter(out, CLASSES, PALETTE)
     faults = predict_files(
         by_colour, find_files([tmp_path / "a.png", tmp_path / "cut.png"]), writer
     )
@@ -97,13 +98,14 @@ def test_a_video_becomes_frames_and_a_video(scene, tmp_path):
     assert (rate, len(found)) == (10, 4)
     for frame, other in zip(frames, found, strict=True):
         assert np.abs(frame.astype(int) - other).mean() < 8  # it is compressed
-    writer = PictureWriter(tmp_path / "out", None, PALETTE, ["label", "overlay"])
+    writer = PictureWriter(tmp_path / "out", CLASSES, PALETTE, ["label", "overlay"])
     broken = tmp_path / "broken.mp4"
     broken.write_bytes((tmp_path / "ride.mp4").read_bytes()[:300])
     files = find_files([tmp_path / "ride.mp4", broken])
     assert predict_files(by_colour, files, writer) == [f"{broken}: not a readable video"]
     made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
-    assert made == {"ride_overlay.mp4", *(f"ride/{i:06d}_label.png" for i in range(1, 5))}
+    labels = {f"ride/{i:06d}_label.png" for i in range(1, 5)}
+    assert made == {"ride_overlay.mp4", "legend.png"} | labels
     np.testing.assert_array_equal(read(tmp_path / "out/ride/000003_label.png"), found[2].argmax(-1))
     _, drawn = read_frames(tmp_path / "out/ride_overlay.mp4")
     assert [frame.shape for frame in drawn] == [(40, 60, 3)] * 4

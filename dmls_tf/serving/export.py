@@ -86,11 +86,11 @@ def model_card(model, config, scores=None):
 
 def _write(model, directory, config, card):
     module = tf.Module()
-    if config.weights == "variables":
+    if config.optimize == "none":
         module.network_variables = [variable.value for variable in model.variables]
         network = with_variables(model)
     else:
-        network = with_constants(model, config.weights)
+        network = with_constants(model, config.optimize)
     signatures = {
         name: tf.function(function, input_signature=[specification])
         for name, (function, specification) in make_signatures(network, card, config).items()
@@ -100,4 +100,4 @@ def _write(model, directory, config, card):
     path.parent.mkdir()
     path.write_text(json.dumps(card, indent=1) + "\n")
     if config.warm_up:
-        write_warm_up(directory / WARM_UP_FILE, directory.parent.name, warm_up_requests(config))
+        write_warm_up(directory / WARM_UP_FILE, warm_up_requests(config))

@@ -18,12 +18,12 @@ import math
 
 import tensorflow as tf
 
+from dmls_tf.config import MIN_SIDE
 from dmls_tf.data.encoded_images import read_image
 from dmls_tf.drawing import LINE_PER_PIXELS
 from dmls_tf.inference import reduce_scores, to_size
 
 FILES = tf.TensorSpec([None], tf.string, name="image_bytes")
-MIN_SIDE = 32  # pixels; some encoders have no map left of smaller images
 FIELDS = tf.TensorSpec([None], tf.string, name="fields")
 
 

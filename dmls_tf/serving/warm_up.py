@@ -26,7 +26,7 @@ def warm_up_requests(config):
     return requests
 
 
-def write_warm_up(path, model_name, requests):
+def write_warm_up(path, requests):
     """Writes requests as TF Serving reads them.
 
     Raises:
@@ -37,7 +37,7 @@ def write_warm_up(path, model_name, requests):
     for signature, key, value in requests:
         record = log()
         request = record.predict_log.request
-        request.model_spec.name = model_name
+        request.model_spec.name = "dmls"
         request.model_spec.signature_name = signature
         request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
         records.append(record.SerializeToString())

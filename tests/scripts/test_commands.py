@@ -152,7 +152,7 @@ def test_export_answers_in_a_process_without_the_package(model, predictions, run
     card = json.loads((base / "2" / "assets.extra" / "model_card.json").read_text())
     assert card["classes"][0] == "sky"
     assert card["scores"]["mean_iou"] == 0.5
-    assert card["serving"]["weights"] == "float32"
+    assert card["serving"]["optimize"] == "float32"
     code = f"""
 import glob, sys
 import numpy as np, tensorflow as tf

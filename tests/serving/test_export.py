@@ -46,7 +46,7 @@ def test_the_model_card(exported, model):
 
 def test_warm_up_requests_come_back_and_reach_every_signature(tmp_path, exported):
     requests = warm_up_requests(CONFIG)
-    write_warm_up(tmp_path / "requests", "dmls", requests)
+    write_warm_up(tmp_path / "requests", requests)
     found = read_warm_up(tmp_path / "requests")
     for (name, key, value), (name2, key2, value2) in zip(requests, found, strict=True):
         assert (name, key) == (name2, key2)
@@ -105,7 +105,7 @@ def test_warm_up_needs_the_messages_of_tf_serving(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with pytest.raises(UserError, match=r"\[serving\].*or pass --nowarm_up"):
-        write_warm_up(tmp_path / "requests", "dmls", warm_up_requests(CONFIG))
+        write_warm_up(tmp_path / "requests", warm_up_requests(CONFIG))
 
 
 @pytest.mark.slow
