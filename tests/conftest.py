@@ -21,6 +21,11 @@ ROOT = pathlib.Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items):
+    """The trainings first: processes take files in this order, and none is left alone with one."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     keras.utils.set_random_seed(0)

@@ -103,9 +103,14 @@ class BareRuntime:
             self._process.stdin.flush()
             return pickle.load(self._process.stdout)
         except (BrokenPipeError, EOFError) as error:
-            self._process.wait()
-            self._errors.seek(0)
-            raise Ended(self._errors.read().decode(errors="replace").strip()) from error
+            raise Ended(self._last_words()) from error
+
+    def _last_words(self):
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        fatal = [line for line in lines if line.startswith("F")]  # of TensorFlow's log
+        return (fatal or lines or [f"exit code {code}"])[-1]
 
 
 def _main(directory):

@@ -143,3 +143,18 @@ def test_card_holds_scores(model):
     card = exporting.model_card(model, CONFIG, {"mean_iou": 0.5})
     assert json.loads(json.dumps(card))["scores"] == {"mean_iou": 0.5}
     assert CARD_FILE.startswith("assets.extra/")
+
+
+@pytest.mark.slow
+def test_a_request_that_ends_the_process(tmp_path):
+    """oneDNN aborts at an image without batch axis, which the loader lets through."""
+    module = tf.Module()
+    kernel = tf.ones([3, 3, 3, 4])
+    specification = tf.TensorSpec([None, None, None, 3], tf.float32, name="x")
+    module.function = tf.function(
+        lambda x: {"y": tf.nn.conv2d(x, kernel, 1, "SAME")}, [specification]
+    )
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.function})
+    accept(tmp_path, [("serving_default", "x", np.ones((1, 8, 8, 3), np.float32))])
+    with pytest.raises(Unservable, match="its loader says F.*Check failed"):
+        accept(tmp_path, [("serving_default", "x", np.ones((8, 8, 3), np.float32))])
