@@ -10,6 +10,7 @@ import json
 import pathlib
 
 import export_flags
+import network_flags
 from absl import flags
 
 from dmls_tf import command_line
@@ -38,7 +39,7 @@ def main():
     from dmls_tf.serving.export import export
 
     scores = read_scores(FLAGS.metrics) if FLAGS.metrics else None
-    model = export_flags.load_model()
+    model = network_flags.load_model()
     config = ServingConfig(
         image_size=export_flags.working_size(model),
         max_pixels=FLAGS.max_pixels,

@@ -7,6 +7,7 @@ The file is run once by onnxruntime or LiteRT, and kept only if it labels as the
 """
 
 import export_flags
+import network_flags
 from absl import flags
 
 from dmls_tf import command_line
@@ -20,7 +21,7 @@ export_flags.define()
 def main():
     from dmls_tf.serving.other_formats import write_file
 
-    model = export_flags.load_model()
+    model = network_flags.load_model()
     same = write_file(model, FLAGS.output, export_flags.working_size(model))
     print(f"wrote {FLAGS.output}; {same:.2%} of a test image's pixels are labelled alike")
 

@@ -1,5 +1,6 @@
 """The flags of the commands that export a network, and what they say."""
 
+import network_flags
 from absl import flags
 
 from dmls_tf.errors import UserError
@@ -13,15 +14,7 @@ def define():
     flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
     flags.DEFINE_integer("height", None, "Working height; the training height by default.", 1)
     flags.DEFINE_integer("width", None, "Working width; the training width by default.", 1)
-    flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
-
-
-def load_model():
-    """The `DMLS` of the flags."""
-    from dmls_tf.models import load_dmls
-
-    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
-    return load_dmls(FLAGS.model, **changes)
+    network_flags.define()
 
 
 def working_size(model):

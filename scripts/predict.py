@@ -13,6 +13,7 @@ read are listed and left out.
 import sys
 
 import inference_flags
+import network_flags
 from absl import flags
 
 from dmls_tf import command_line
@@ -26,7 +27,6 @@ flags.DEFINE_string("model", None, "A trained model.keras or an exported model's
 flags.DEFINE_list("images", None, "JPEGs, PNGs, videos, directories, globs.", required=True)
 flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
 flags.DEFINE_multi_enum("pictures", PICTURES, PICTURES, "What to write; repeat the flag.")
-flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
 flags.DEFINE_string("server", None, "host:port of TF Serving, instead of --model.")
 flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "Of that port.")
 flags.DEFINE_string("model_name", "dmls", "Of the model on the server.")
@@ -34,6 +34,7 @@ flags.DEFINE_integer("model_version", None, "There; the one it prefers by defaul
 flags.DEFINE_integer("concurrency", 4, "Requests to the server at a time.", 1)
 flags.DEFINE_float("timeout", 60.0, "Seconds for an answer of the server.", 0.001)
 flags.DEFINE_integer("retries", 4, "Further attempts where the server is busy or away.", 0)
+network_flags.define()
 inference_flags.define()
 
 
@@ -56,7 +57,6 @@ def main():
 def make_segmenter():
     """A function from photographs to segmentations, class names and colours."""
     from dmls_tf.client.segmentation import read_classes, segmenter
-    from dmls_tf.models import load_dmls
     from dmls_tf.predict import local_segmenter
 
     if (FLAGS.model is None) == (FLAGS.server is None):
@@ -64,8 +64,7 @@ def make_segmenter():
     if FLAGS.server or not FLAGS.model.endswith(".keras"):
         ask = connect()
         return segmenter(ask), *read_classes(ask)
-    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
-    model = load_dmls(FLAGS.model, **changes)
+    model = network_flags.load_model()
     segment = local_segmenter(model, inference_flags.settings(model))
     classes, palette = model.metadata["classes"], model.metadata["palette"]
     return lambda photo: segment(photo.image), classes, palette

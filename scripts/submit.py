@@ -8,6 +8,7 @@ label values. --output is a .zip file or a directory to make; docs/evaluation.md
 """
 
 import inference_flags
+import network_flags
 import submission_flags
 from absl import flags
 
@@ -17,18 +18,16 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
 flags.DEFINE_string("output", None, "A .zip file or a directory to make.", required=True)
-flags.DEFINE_integer("recurrent_steps", None, "K; that of the training by default.", 1)
+network_flags.define()
 submission_flags.define()
 inference_flags.define()
 
 
 def main():
     from dmls_tf.evaluation.submissions import write_submission
-    from dmls_tf.models import load_dmls
     from dmls_tf.predict import local_segmenter
 
-    changes = {"num_steps": FLAGS.recurrent_steps} if FLAGS.recurrent_steps else {}
-    model, spec = load_dmls(FLAGS.model, **changes), submission_flags.spec()
+    model, spec = network_flags.load_model(), submission_flags.spec()
     segment = local_segmenter(model, inference_flags.settings(model))
     sizes = []
 
