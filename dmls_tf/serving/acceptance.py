@@ -5,8 +5,6 @@ import pathlib
 from tensorflow.core.protobuf import saved_model_pb2
 
 from dmls_tf.serving.bare_runtime import BareRuntime, Ended, Failure, Request
-from dmls_tf.serving.layout import WARM_UP_FILE
-from dmls_tf.serving.warm_up import read_warm_up
 
 XLA = "_XlaMustCompile"  # attribute that `jit_compile` leaves on operations and functions
 
@@ -19,7 +17,7 @@ def accept(directory, requests):
     """Checks a SavedModel, in a process that has only what a stock server has.
 
     - Each of its operations has a kernel there, and none demands XLA.
-    - The model loads and answers its recorded warm-up requests, or those given where it has none.
+    - The model loads and answers the requests.
 
     Args:
         directory: of a version.
@@ -32,8 +30,6 @@ def accept(directory, requests):
     operations, attributes = _contents(graph.graph_def)
     if XLA in attributes:
         raise Unservable("it has a function with jit_compile, which a server on CPUs refuses")
-    if (directory / WARM_UP_FILE).exists():
-        requests = read_warm_up(directory / WARM_UP_FILE)
     runs = [as_run(graph.signature_def[name], key, value) for name, key, value in requests]
     with BareRuntime(directory) as runtime:
         if missing := runtime.missing(operations):

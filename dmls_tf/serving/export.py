@@ -16,7 +16,7 @@ from dmls_tf.serving.acceptance import Unservable, accept
 from dmls_tf.serving.layout import CARD_FILE, WARM_UP_FILE, versions
 from dmls_tf.serving.networks import with_constants, with_variables
 from dmls_tf.serving.signatures import make_signatures
-from dmls_tf.serving.warm_up import warm_up_requests, write_warm_up
+from dmls_tf.serving.warm_up import read_warm_up, warm_up_requests, write_warm_up
 
 
 def export(model, export_dir, config, version=None, scores=None):
@@ -50,8 +50,8 @@ def export(model, export_dir, config, version=None, scores=None):
     try:
         with writing(base):
             base.mkdir(parents=True, exist_ok=True)
-            _write(model, partial, config, model_card(model, config, scores))
-        accept(partial, warm_up_requests(config))
+            requests = _write(model, partial, config, model_card(model, config, scores))
+        accept(partial, requests)
         with writing(target):
             for path in (*partial.rglob("*"), partial):
                 flush_to_disk(path)
@@ -85,6 +85,7 @@ def model_card(model, config, scores=None):
 
 
 def _write(model, directory, config, card):
+    """Writes all files of a version; returns what it must answer, as the server will read it."""
     module = tf.Module()
     if config.optimize == "none":
         module.network_variables = [variable.value for variable in model.variables]
@@ -99,5 +100,8 @@ def _write(model, directory, config, card):
     path = directory / CARD_FILE
     path.parent.mkdir()
     path.write_text(json.dumps(card, indent=1) + "\n")
-    if config.warm_up:
-        write_warm_up(directory / WARM_UP_FILE, warm_up_requests(config))
+    requests = warm_up_requests(config)
+    if not config.warm_up:
+        return requests
+    write_warm_up(directory / WARM_UP_FILE, requests)
+    return read_warm_up(directory / WARM_UP_FILE)
