@@ -3,14 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from dmls_tf.client.connection import (
-    Unavailable,
-    check_size,
-    late,
-    not_found,
-    refused,
-    with_retries,
-)
+from dmls_tf.client import connection
 from dmls_tf.errors import UserError
 
 
@@ -37,11 +30,12 @@ def connect(server):
 
     def ask(signature, key, values):
         request = predict_pb2.PredictRequest()
-        specify(request.model_spec)
-        request.model_spec.signature_name = signature
+        request.model_spec.name, request.model_spec.signature_name = server.model, signature
+        if server.version:
+            request.model_spec.version.value = server.version
         request.inputs[key].CopyFrom(tf.make_tensor_proto(np.array(values, object)))
-        check_size(server, request.ByteSize())
-        outputs = with_retries(lambda left: predict(request, left), server)
+        connection.check_size(server, request.ByteSize())
+        outputs = connection.with_retries(lambda left: predict(request, left), server)
         return {name: tf.make_ndarray(value) for name, value in outputs.items()}
 
     def predict(request, timeout):
@@ -50,20 +44,15 @@ def connect(server):
         except grpc.RpcError as error:
             raise translated(error, timeout) from error
 
-    def specify(model_spec):
-        model_spec.name = server.model
-        if server.version:
-            model_spec.version.value = server.version
-
     def translated(error, timeout):
         code, details = error.code(), error.details()
         if code == grpc.StatusCode.NOT_FOUND:
-            return not_found(server, states(timeout))
+            return connection.not_found(server, states(timeout))
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return late(server)
+            return connection.late(server)
         if code == grpc.StatusCode.UNAVAILABLE:
-            return Unavailable(f"{server.address}: {details}")
-        return refused(server, details)
+            return connection.Unavailable(f"{server.address}: {details}")
+        return connection.refused(server, details)
 
     def states(timeout):
         request = get_model_status_pb2.GetModelStatusRequest()

@@ -6,14 +6,7 @@ import json
 import urllib.error
 import urllib.request
 
-from dmls_tf.client.connection import (
-    Unavailable,
-    check_size,
-    late,
-    not_found,
-    refused,
-    with_retries,
-)
+from dmls_tf.client import connection
 from dmls_tf.errors import UserError
 
 BUSY = (429, 502, 503, 504)
@@ -33,8 +26,8 @@ def connect(server):
     def ask(signature, key, values):
         instances = [{key: {"b64": base64.b64encode(value).decode()}} for value in values]
         body = json.dumps({"signature_name": signature, "instances": instances}).encode()
-        check_size(server, len(body))
-        predictions = with_retries(lambda left: predict(body, left), server)
+        connection.check_size(server, len(body))
+        predictions = connection.with_retries(lambda left: predict(body, left), server)
         return {name: [_plain(one[name]) for one in predictions] for name in predictions[0]}
 
     def predict(body, timeout):
@@ -42,8 +35,8 @@ def connect(server):
             return exchange(f"{model}{version}:predict", body, timeout)["predictions"]
         except urllib.error.HTTPError as error:
             if error.code == 404:
-                raise not_found(server, states(timeout)) from error
-            raise refused(server, _reason(error)) from error
+                raise connection.not_found(server, states(timeout)) from error
+            raise connection.refused(server, _reason(error)) from error
 
     def states(timeout):
         try:
@@ -59,12 +52,12 @@ def connect(server):
                 content = response.read(server.max_message + 1)
         except urllib.error.HTTPError as error:
             if error.code in BUSY:
-                raise Unavailable(f"{server}: {_reason(error)}") from error
+                raise connection.Unavailable(f"{server}: {_reason(error)}") from error
             raise
         except (OSError, http.client.HTTPException) as error:
             if isinstance(getattr(error, "reason", error), TimeoutError):
-                raise late(server) from error
-            raise Unavailable(f"{server.address}: no server there ({error})") from error
+                raise connection.late(server) from error
+            raise connection.Unavailable(f"{server.address}: no server there ({error})") from error
         if len(content) > server.max_message:
             raise UserError(f"{server}: an answer of more than {server.max_message} bytes")
         try:
