@@ -137,7 +137,7 @@ def rest_server(served):
 
 
 @contextlib.contextmanager
-def grpc_server(served, port=0):
+def grpc_server(served):
     """Serves over gRPC; gives "host:port"."""
 
     class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -168,7 +168,7 @@ def grpc_server(served, port=0):
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), options=limits)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
-    port = server.add_insecure_port(f"localhost:{port}")
+    port = server.add_insecure_port("localhost:0")
     server.start()
     try:
         yield f"localhost:{port}"

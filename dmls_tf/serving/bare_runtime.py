@@ -142,7 +142,7 @@ def _library():
     for name in ("tensorflow_framework", "tensorflow_cc"):
         (path,) = [*directory.glob(f"lib{name}.so.2"), *directory.glob(f"lib{name}.2.dylib")]
         library = ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
-    pointers = "NewStatus NewGraph NewSessionOptions NewBuffer LoadSessionFromSavedModel TensorData"
+    pointers = "NewStatus NewGraph NewSessionOptions LoadSessionFromSavedModel TensorData"
     pointers += " GraphOperationByName AllocateTensor StringGetDataPointer"
     for name in pointers.split():
         getattr(library, f"TF_{name}").restype = ctypes.c_void_p
