@@ -103,11 +103,13 @@ def predict_files(segment, files, writer, workers=1):
             photo = read_photo(path)
             return photo.image, segment(photo)
         except DamagedFile as error:
-            faults.append(str(error))
+            return error
 
     with tqdm(total=len(files), unit="file", dynamic_ncols=True) as bar:
         for name, answered in zip(images, in_order(answer, images.values(), workers), strict=True):
-            if answered:
+            if isinstance(answered, DamagedFile):
+                faults.append(str(answered))
+            else:
                 writer.write(name, *answered)
             bar.update()
         for name, path in videos.items():
