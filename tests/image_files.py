@@ -31,17 +31,18 @@ def exif(orientation, order=None, extra=()):
 
 def png_header(width, height):
     """A PNG of a size that it only claims."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [header, b"IDAT" + zlib.compress(b"\0" * 100), b"IEND"]
-    parts = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
-    return PNG_SIGNATURE + b"".join(parts)
+    return _png(width, height, color_type=2, data=zlib.compress(b"\0" * 100))
 
 
 def bomb(width, height):
     """A PNG of a few bytes a row whose pixels, all black, really are there."""
     rows = zlib.compressobj(9)
     data = b"".join(rows.compress(bytes(1 + width)) for _ in range(height)) + rows.flush()
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return _png(width, height, color_type=0, data=data)
+
+
+def _png(width, height, color_type, data):
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
     chunks = [header, b"IDAT" + data, b"IEND"]
     parts = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
     return PNG_SIGNATURE + b"".join(parts)
