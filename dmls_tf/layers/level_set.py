@@ -5,7 +5,7 @@ from keras import ops
 
 from dmls_tf.errors import UserError
 from dmls_tf.ops.distance_transform import signed_distance_phases_first
-from dmls_tf.ops.level_set import evolve, region_force
+from dmls_tf.ops.level_set import evolve, force_of_some, largest_two, region_force
 from dmls_tf.ops.phases import largest_phases, positions, renumber, restore, select
 
 CURVATURE_MEANS = ("all", "active")
@@ -91,14 +91,15 @@ class MultiphaseLevelSet(keras.layers.Layer):
             log_likelihood = ops.log_softmax(logits, axis=-1)
         labels = ops.cast(ops.argmax(logits, axis=-1), "int32")
         straight = None if training is False else self._straight_through(logits)
-        force = region_force(_phases_first(log_likelihood), self.rho, self.force_scale)
+        log_likelihood = _phases_first(log_likelihood)
         num_classes = logits.shape[-1]
         if self.max_phases is None or self.max_phases >= num_classes:
+            force = region_force(log_likelihood, self.rho, self.force_scale)
             phi = signed_distance_phases_first(labels, num_classes, self.band)
             phi = phi if straight is None else phi + straight
             phi = self._evolve(phi, force, num_classes)
         else:
-            phi = self._evolve_largest(labels, straight, force)
+            phi = self._evolve_largest(labels, straight, log_likelihood)
         return ops.transpose(phi, (0, 2, 3, 1)) / (-2.0 * self.band * self.temperature)
 
     def _straight_through(self, logits):
@@ -111,8 +112,8 @@ class MultiphaseLevelSet(keras.layers.Layer):
         mean = num_classes if self.curvature_mean == "all" else "active"
         return evolve(phi, force, self.num_steps, self.dt, self.epsilon, mean)
 
-    def _evolve_largest(self, labels, straight, force):
-        num_classes = force.shape[1]
+    def _evolve_largest(self, labels, straight, log_likelihood):
+        num_classes = log_likelihood.shape[1]
         phases = largest_phases(labels, num_classes, self.max_phases)
         position = positions(phases, num_classes)
         phi = signed_distance_phases_first(
@@ -121,7 +122,10 @@ class MultiphaseLevelSet(keras.layers.Layer):
         phi, rest = phi[:, : self.max_phases], phi[:, self.max_phases :]
         if straight is not None:
             phi = phi + select(straight, phases)
-        phi = self._evolve(phi, select(force, phases), num_classes)
+        strongest = largest_two(log_likelihood)
+        log_likelihood = select(log_likelihood, phases)
+        force = force_of_some(log_likelihood, strongest, self.rho, self.force_scale)
+        phi = self._evolve(phi, force, num_classes)
         phi = restore(phi, rest, labels, position, outside=float(self.band))
         if straight is None:
             return phi

@@ -6,7 +6,7 @@ from keras import ops
 
 from dmls_tf.errors import UserError
 from dmls_tf.layers import MultiphaseLevelSet
-from dmls_tf.ops import signed_distance
+from dmls_tf.ops import resize_bilinear, signed_distance
 
 
 def logits_of(rng, size=24, phases=4):
@@ -30,6 +30,19 @@ def test_the_assignment_follows_the_likelihood(rng):
     truth = np.where(np.arange(30) < 18, 0, 1) * np.ones_like(labels)
     evolved = layer(logits, ops.one_hot(truth, 2) * 4.0)
     assert (ops.convert_to_numpy(ops.argmax(evolved, -1)) == truth).all()
+
+
+def test_a_contour_found_at_half_resolution_lies_between_its_pixels():
+    # A square grows or shrinks to the disk that the likelihood knows; both at half the size.
+    y, x = np.mgrid[:48, :48] - 23.5
+    disk = np.clip(15.15 - np.hypot(y, x), -1, 1)
+    likelihood = np.stack([disk, -disk], -1)[None].astype(np.float32)
+    square = np.maximum(np.abs(y), np.abs(x)) < 14
+    scores = np.stack([square, ~square], -1)[None].astype(np.float32)
+    layer = MultiphaseLevelSet(num_steps=20, dt=0.7, epsilon=0, force_scale=4.0)
+    evolved = resize_bilinear(layer(scores, likelihood), 96, 96)
+    area = np.sum(np.argmax(evolved, -1) == 0)
+    assert np.sqrt(area / np.pi) == pytest.approx(30.3, abs=0.15)
 
 
 def test_scores_alone_do_not_move_a_straight_contour():

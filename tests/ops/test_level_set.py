@@ -4,7 +4,7 @@ import tensorflow as tf
 from keras import ops
 
 from dmls_tf.ops.distance_transform import signed_distance_phases_first
-from dmls_tf.ops.level_set import assign, curvature, evolve, region_force
+from dmls_tf.ops.level_set import assign, curvature, evolve, largest_two, region_force
 from tests.ops.fields import circle, smooth_labels
 
 
@@ -30,6 +30,15 @@ def test_force_is_bounded_and_lets_tied_phases_stand():
     found = ops.convert_to_numpy(region_force(log_f))
     assert found[0, :, 0, 0].tolist() == [-1, 1]
     assert found[0, :, 0, 1].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
+def test_largest_two_are_those_of_a_sort(count, rng):
+    values = rng.integers(0, 6, (2, count, 5, 7)).astype(np.float32)  # with many ties
+    padded = np.concatenate([np.full((2, 1, 5, 7), -np.inf), values], axis=1)
+    expected = np.sort(padded, axis=1)[:, :-3:-1]
+    found = np.concatenate(largest_two(ops.convert_to_tensor(values)), axis=1)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("radius", [6, 10, 15])
