@@ -5,6 +5,7 @@ import dataclasses
 from dmls_tf.errors import UserError
 
 NETWORKS = ("dfcn", "fcn8s")
+PRIOR_ENTRIES = ("image", "decoder")
 FORCES = ("head", "scores", "gaussian", "adaptive", "scores+adaptive")
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "polynomial")
@@ -48,10 +49,13 @@ class ModelConfig:
         score_stride: 4 or 2, of the decoder's class scores.
         decoder_channels: at stride 8 and coarser; half as many at finer strides.
         num_steps: K recurrent steps; any K loads the same weights.
+        prior_entry: where the previous prediction enters: "image" (eq. 2), so that later steps run
+            the whole network again, or "decoder", so that the encoder runs once.
         prior_gradient: let gradients reach step k through the prediction it hands to step k + 1.
         level_set: False leaves the scores as they are (a plain recurrent FCN).
         force: the log f of eq. 9, see `dmls_tf.models.likelihood`.
-        head_stride: 1 or 2, resolution of the force "head".
+        level_set_stride: 1 or 2, resolution of the level sets and their likelihood. Contours are
+            found between its pixels: the result is interpolated to full size.
         evolution_steps: of the level sets of the last recurrent step, which is the answer.
         prior_evolution_steps: of the level sets of the steps before, whose predictions are priors.
         band, dt, epsilon, rho, curvature_mean, temperature, score_gradient, max_phases: see
@@ -70,15 +74,16 @@ class ModelConfig:
     score_stride: int = 4
     decoder_channels: int = 128
     num_steps: int = 4
+    prior_entry: str = "image"
     prior_gradient: bool = False
     level_set: bool = True
     force: str = "head"
-    head_stride: int = 2
+    level_set_stride: int = 2
     band: int = 8
     evolution_steps: int = 3
     prior_evolution_steps: int = 1
-    dt: float = 0.4
-    epsilon: float = 1.0
+    dt: float = 0.7
+    epsilon: float = 0.0
     rho: float | None = None
     curvature_mean: str = "all"
     temperature: float = 0.1
@@ -93,8 +98,14 @@ class ModelConfig:
         _check(self.num_classes <= 255, "num_classes", "at most 255", self.num_classes)
         _check(self.output_stride in (8, 16), "output_stride", "8 or 16", self.output_stride)
         _check(self.score_stride in (2, 4), "score_stride", "2 or 4", self.score_stride)
-        _check(self.head_stride in (1, 2), "head_stride", "1 or 2", self.head_stride)
+        stride = self.level_set_stride
+        _check(stride in (1, 2), "level_set_stride", "1 or 2", stride)
         _check_choice("network", self.network, NETWORKS)
+        _check_choice("prior_entry", self.prior_entry, PRIOR_ENTRIES)
+        plain = self.network == "fcn8s"
+        _check(
+            not plain or self.prior_entry == "image", "prior_entry", "image with fcn8s", "decoder"
+        )
         _check_choice("force", self.force, FORCES)
         _check_positive(self, "width", "decoder_channels", "num_steps")
 
@@ -237,7 +248,8 @@ class TrainConfig:
             paper's, 0 for none.
         boundary_weight: added to the weight of pixels where the label changes (eq. 12).
         coarse_weight, evolved_weight, head_weight: of the losses of each recurrent step.
-        deep_supervision: False for a loss on the last prediction alone.
+        head_band: pixels around true boundaries that the likelihood learns from, None for all.
+        deep_supervision: False for losses of the last recurrent step alone.
         train_only: "head" keeps everything but the likelihood as it is; "all".
         freeze_batch_norm: "none", "encoder" or "all": keep statistics, scale and shift.
         backbone_weights: "none", "imagenet" or the path of a weight file.
@@ -266,6 +278,7 @@ class TrainConfig:
     coarse_weight: float = 1.0
     evolved_weight: float = 1.0
     head_weight: float = 1.0
+    head_band: int | None = 4
     deep_supervision: bool = True
     train_only: str = "all"
     freeze_batch_norm: str = "none"

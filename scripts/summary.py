@@ -19,7 +19,7 @@ flags.DEFINE_float("width_multiplier", 1.0, "Of the backbone.")
 flags.DEFINE_integer("output_stride", 16, "Of the dilated backbone, 8 or 16.")
 flags.DEFINE_integer("score_stride", 4, "Of the decoder's scores, 2 or 4.")
 flags.DEFINE_integer("decoder_channels", 128, "At stride 8; half of it at finer strides.")
-flags.DEFINE_integer("head_stride", 2, "Resolution of the head, 1 or 2.")
+flags.DEFINE_integer("level_set_stride", 2, "Resolution of the level sets, 1 or 2.")
 flags.DEFINE_integer("height", 512, "Pixels.", 32)
 flags.DEFINE_integer("width", 512, "Pixels.", 32)
 
@@ -35,7 +35,7 @@ def main():
         output_stride=FLAGS.output_stride,
         score_stride=FLAGS.score_stride,
         decoder_channels=FLAGS.decoder_channels,
-        head_stride=FLAGS.head_stride,
+        level_set_stride=FLAGS.level_set_stride,
     )
     print(complexity_table(complexity(model_config, (FLAGS.height, FLAGS.width))))
 

@@ -46,15 +46,18 @@ flags.DEFINE_integer("output_stride", 16, "Of the dilated backbone, 8 or 16.")
 flags.DEFINE_integer("score_stride", 4, "Of the decoder's scores, 2 or 4.")
 flags.DEFINE_integer("decoder_channels", 128, "At stride 8; half of it at finer strides.")
 flags.DEFINE_integer("num_steps", 4, "K, recurrent steps.")
+flags.DEFINE_enum(
+    "prior_entry", "image", config.PRIOR_ENTRIES, "decoder: later steps run only the decoder again."
+)
 flags.DEFINE_bool("prior_gradient", False, "Gradients reach a step through its prediction, too.")
 flags.DEFINE_bool("level_set", True, "Evolve the scores after each step.")
 flags.DEFINE_enum("force", "head", config.FORCES, "Likelihood that drives the level sets.")
-flags.DEFINE_integer("head_stride", 2, "Resolution of the head, 1 or 2.")
+flags.DEFINE_integer("level_set_stride", 2, "Resolution of the level sets, 1 or 2.")
 flags.DEFINE_integer("band", 8, "Half-width of the level sets' band, pixels.")
 flags.DEFINE_integer("evolution_steps", 3, "Explicit steps of the last evolution.")
 flags.DEFINE_integer("prior_evolution_steps", 1, "The same of all predictions but the last.")
-flags.DEFINE_float("dt", 0.4, "Time step of the evolution.")
-flags.DEFINE_float("epsilon", 1.0, "Weight of the curvature.")
+flags.DEFINE_float("dt", 0.7, "Time step of the evolution.")
+flags.DEFINE_float("epsilon", 0.0, "Weight of the curvature (the paper: 1).")
 flags.DEFINE_float("rho", None, "Threshold of the force (the paper: 0.5); none by default.")
 flags.DEFINE_enum("curvature_mean", "all", ["all", "active"], "Phases averaged over in eq. 8.")
 flags.DEFINE_float("temperature", 0.1, "Softness of the assignment.")
@@ -93,7 +96,8 @@ flags.DEFINE_float("boundary_weight", 1.0, "Added to the weight of boundary pixe
 flags.DEFINE_float("coarse_weight", 1.0, "Of the loss on the coarse scores.")
 flags.DEFINE_float("evolved_weight", 1.0, "Of the loss on the evolved prediction.")
 flags.DEFINE_float("head_weight", 1.0, "Of the loss on the likelihood head.")
-flags.DEFINE_bool("deep_supervision", True, "A loss at every step, not only on the last result.")
+flags.DEFINE_integer("head_band", 4, "Pixels around true boundaries it learns from; 0: all.", 0)
+flags.DEFINE_bool("deep_supervision", True, "Losses at every step, not only the last.")
 flags.DEFINE_enum("train_only", "all", ["all", "head"], "head: keep all but the likelihood.")
 flags.DEFINE_enum(
     "freeze_batch_norm", "none", config.FROZEN_BATCH_NORMS, "For batches of one image."
@@ -118,7 +122,7 @@ def main():
     batch_size = FLAGS.batch_per_replica * FLAGS.accumulate * strategy.num_replicas_in_sync
     model_config = _from_flags(config.ModelConfig, num_classes=info.num_classes)
     data_config = _from_flags(config.DataConfig, batch_size=batch_size, **_pairs())
-    train_config = _from_flags(config.TrainConfig)
+    train_config = _from_flags(config.TrainConfig, head_band=FLAGS.head_band or None)
     stages = parse_stages(FLAGS.stages)
     if FLAGS.overwrite and is_chief(strategy):
         clear(work_dir)

@@ -44,15 +44,15 @@ class ImageScaling(keras.layers.Layer):
 class DFCN(keras.layers.Layer):
     """The fully convolutional network of one step.
 
-    `image_features(images)` is W_I * I + b, the same at every step: compute it once.
+    `encode(images)` is the same at every step: compute it once.
 
     Args:
         config: a `dmls_tf.config.ModelConfig`.
 
     Call arguments:
-        image_features: `[B, h, w, C]`.
-        prior: P, `[B, h, w, N]`, the previous prediction at the resolution of the image features
-            (see `reduce`); None at the first step, where P = 0.
+        shared: of `encode`.
+        prior: P, `[B, h, w, N]`, the previous prediction where it enters, see `prior_of`; None at
+            the first step, where P = 0.
 
     Returns:
         A dict: `logits` float32 `[B, H/s, W/s, N]`, `decoder` the features they come from.
@@ -61,48 +61,66 @@ class DFCN(keras.layers.Layer):
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         self.config = config
-        plain = config.network == "fcn8s"
         self.backbone = build_backbone(
             config.backbone,
-            32 if plain else config.output_stride,
+            32 if config.network == "fcn8s" else config.output_stride,
             config.width,
             config.batch_norm_momentum,
         )
         self.scaling = ImageScaling(self.backbone.scaling, name="image_scaling")
         self.stem = self.backbone.stem
         self.body = self.backbone.body
-        self.prior_convolution = build_prior_convolution(self.stem, config.num_classes)
-        build = build_fcn8s_decoder if plain else build_decoder
-        self.decoder = build(self.backbone, config)
+        if config.network == "fcn8s":
+            self.score_stride, self.summit = 8, layers.Identity()
+            self.decoder = build_fcn8s_decoder(self.backbone, config)
+        else:
+            self.score_stride = config.score_stride
+            self.summit, self.decoder = build_decoder(self.backbone, config)
+        self.late = config.prior_entry == "decoder"
+        first = _first_convolution(self.summit if self.late else self.stem)
+        self.prior_convolution = build_prior_convolution(first, config.num_classes)
+        self.entry_stride = config.output_stride if self.late else first.strides[0]
+        self.resize = ResizeLike(name="resize")
         self.built = True
 
-    def image_features(self, images, training=None):
-        return self.stem(self.scaling(images), training=training)
+    def encode(self, images, training=None):
+        """What all steps share: a list of tensors, from W_I * I + b to what P is added to."""
+        image_features = self.stem(self.scaling(images), training=training)
+        if not self.late:
+            return [image_features]
+        return [image_features, *self._climb(image_features, training)]
 
-    def reduce(self, maps):
-        """Averages `[B, H, W, N]` to the resolution of the image features, where P enters."""
-        stride = _stem_convolution(self.stem).strides[0]
-        return ops.average_pool(maps, stride, padding="same") if stride > 1 else maps
+    def prior_of(self, prediction, stride, shared):
+        """P from a prediction at `stride`: averaged or enlarged to where it is added."""
+        prior, ratio = prediction, self.entry_stride / stride
+        if ratio > 1:
+            prior = ops.average_pool(prior, int(ratio), padding="same")
+        return prior if ratio == 1 else self.resize([prior, shared[-1]])
 
-    def call(self, image_features, prior=None, training=None):
-        entry = image_features
+    def call(self, shared, prior=None, training=None):
+        *earlier, entry = shared
         if prior is not None:
             entry = entry + self.prior_convolution(prior)
-        features = self.body(entry, training=training)
+        features = [*earlier[1:], entry] if self.late else self._climb(entry, training)
         logits, last = self.decoder(features, training=training)
         return {"logits": logits, "decoder": last}
 
+    def _climb(self, entry, training):
+        """Encoder features, the deepest as the decoder's first convolution has it."""
+        *skips, deepest = self.body(entry, training=training)
+        return [*skips, self.summit(deepest)]
 
-def build_prior_convolution(stem, num_classes):
-    """W_P: a 3x3 convolution at the resolution of the stem's result, zero at first.
+
+def build_prior_convolution(first, num_classes):
+    """W_P: a 3x3 convolution whose result is added to that of `first`, zero at first.
 
     Zeros make the untrained recurrence repeat its first step, whose weights may be published ones.
-    Where the stem is strided, P is averaged to its resolution first: P is smooth but for its
+    Where P enters at a coarser resolution, it is averaged to it first: P is smooth but for its
     contours, and a 7x7 kernel over N full-size maps would cost an eighth of a ResNet-50 step.
     """
     prior = keras.Input((None, None, num_classes))
     convolution = layers.Conv2D(
-        _stem_convolution(stem).filters,
+        first.filters,
         3,
         padding="same",
         use_bias=False,
@@ -112,14 +130,21 @@ def build_prior_convolution(stem, num_classes):
     return keras.Model(prior, convolution(prior), name="prior_convolution")
 
 
-def _stem_convolution(stem):
-    return next(layer for layer in stem.layers if isinstance(layer, layers.Conv2D))
+def _first_convolution(model):
+    return next(layer for layer in model.layers if isinstance(layer, layers.Conv2D))
 
 
 def build_decoder(backbone, config):
-    """The skip decoder: encoder features -> (float32 logits, last features) at the score stride."""
-    features = [keras.Input(output.shape[1:]) for output in backbone.body.outputs]
-    x = _convolve(features[-1], config.decoder_channels, 1, config, "deep")
+    """The skip decoder, cut like the encoder after its first convolution.
+
+    Returns:
+        The first convolution, of the deepest encoder features; and the rest, from encoder features,
+        the deepest of them convolved, to (float32 logits, last features) at the score stride.
+    """
+    *skips, deepest = [keras.Input(output.shape[1:]) for output in backbone.body.outputs]
+    summit = keras.Model(deepest, _convolution(config.decoder_channels, 1, "deep")(deepest))
+    features = [*skips, keras.Input(summit.output_shape[1:])]
+    x = _activate(features[-1], config, "deep")
     for stride in (8, 4, 2):
         if stride < config.score_stride:
             break
@@ -129,19 +154,25 @@ def build_decoder(backbone, config):
         x = layers.Concatenate()([ResizeLike()([x, skip]), skip])
         x = _convolve(x, channels, 3, config, f"decode{stride}")
     logits = layers.Conv2D(config.num_classes, 1, name="scores", dtype="float32")(x)
-    return keras.Model(features, [logits, x], name="decoder")
+    return summit, keras.Model(features, [logits, x], name="decoder")
 
 
 def _convolve(x, channels, kernel_size, config, name):
-    """Convolution, batch normalisation, ReLU."""
-    x = layers.Conv2D(
+    return _activate(_convolution(channels, kernel_size, name)(x), config, name)
+
+
+def _convolution(channels, kernel_size, name):
+    return layers.Conv2D(
         channels,
         kernel_size,
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",
         name=name,
-    )(x)
+    )
+
+
+def _activate(x, config, name):
     x = layers.BatchNormalization(momentum=config.batch_norm_momentum, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
@@ -159,6 +190,7 @@ def build_dfcn(config):
     image = keras.Input((None, None, 3), name="image")
     prior = keras.Input((None, None, config.num_classes), name="prior")
     dfcn = DFCN(config, name="dfcn")
-    step = dfcn(dfcn.image_features(image), dfcn.reduce(prior))
+    shared = dfcn.encode(image)
+    step = dfcn(shared, dfcn.prior_of(prior, 1, shared))
     logits = ResizeLike(dtype="float32")([step["logits"], image])
     return keras.Model({"image": image, "prior": prior}, logits, name="dfcn")

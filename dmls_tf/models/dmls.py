@@ -82,47 +82,63 @@ class DMLS(keras.Model):
 
     def call(self, images, training=None):
         images = ops.cast(images, "float32")
-        image_features = self.dfcn.image_features(images, training=training)
+        shared = self.dfcn.encode(images, training=training)
         prepared = []
         if self.level_set:
-            centred = images / 127.5 - 1.0
-            prepared = self.likelihood.prepare(centred, image_features, training=training)
+            small = self._at_level_set(images) / 127.5 - 1.0
+            prepared = self.likelihood.prepare(small, shared[0], training=training)
+            prepared = [small, *prepared]
         outputs, prior = {}, []
         for k in range(1, self.config.num_steps + 1):
-            step = self._step_function(len(prepared), k == self.config.num_steps, training)
-            image_features, results = step(image_features, images, *prepared, *prior)
-            scores = results.get("evolved", results["coarse"])
-            prior = [ops.softmax(self.dfcn.reduce(scores), axis=-1)]
+            step = self._step_function(
+                len(shared), len(prepared), k == self.config.num_steps, training
+            )
+            shared, results = step(*shared, *prepared, *prior)
+            prior = [self._prior_of(results, shared)]
             if not self.config.prior_gradient:
                 prior = [ops.stop_gradient(prior[0])]
             outputs |= {f"{kind}_{k}": results[kind] for kind in results}
-        return {key: outputs[key] for key in self.output_keys}
+        return {key: self.resize([outputs[key], images]) for key in self.output_keys}
 
-    def _step_function(self, num_prepared, last, training):
-        """One recurrent step as a function of tensors: image features, images, prepared, prior.
+    def _at_level_set(self, images):
+        """The images at the resolution of the level sets."""
+        stride = self.config.level_set_stride
+        return ops.average_pool(images, stride, padding="same") if stride > 1 else images
 
-        It returns the image features before its results. Their gradient comes from the steps after
-        it, so that a step is not computed again before the next one's gradient is done.
+    def _prior_of(self, results, shared):
+        """The prediction of a step as the next one takes it."""
+        scores, stride = results["coarse"], self.dfcn.score_stride
+        if self.level_set:
+            scores, stride = results["evolved"], self.config.level_set_stride
+        return self.dfcn.prior_of(ops.softmax(scores, axis=-1), stride, shared)
+
+    def _step_function(self, num_shared, num_prepared, last, training):
+        """One recurrent step as a function of tensors: shared, prepared, prior.
+
+        It returns what is shared before its results. Its gradient comes from the steps after it, so
+        that a step is not computed again before the next one's gradient is done.
         """
 
-        def step(image_features, images, *tensors):
-            prepared, prior = tensors[:num_prepared], [*tensors[num_prepared:], None][0]
+        def step(*tensors):
+            shared, rest = tensors[:num_shared], tensors[num_shared:]
+            prepared, prior = rest[:num_prepared], [*rest[num_prepared:], None][0]
             level_set = self.level_set if last else self.prior_level_set
-            results = self._step(images, image_features, prepared, prior, level_set, training)
-            return image_features, results
+            return list(shared), self._step(shared, prepared, prior, level_set, training)
 
         recompute = self.remat and training and not last
         return recomputed(step, batch_norms_of(self)) if recompute else step
 
-    def _step(self, images, image_features, prepared, prior, level_set, training):
-        step = self.dfcn(image_features, prior, training=training)
-        coarse = self.resize([step["logits"], images])
+    def _step(self, shared, prepared, prior, level_set, training):
+        step = self.dfcn(shared, prior, training=training)
+        coarse = self._adjusted(step["logits"], self.config.coarse_adjustment, training)
         if not level_set:
-            return {"coarse": self._adjusted(coarse, self.config.coarse_adjustment, training)}
-        log_f = self.likelihood(prepared, coarse, step, training=training)
-        coarse = self._adjusted(coarse, self.config.coarse_adjustment, training)
+            return {"coarse": coarse}
+        small, *prepared = prepared
+        scores = self.resize([step["logits"], small])
+        log_f = self.likelihood(prepared, scores, step, training=training)
         log_f = self._adjusted(log_f, self.config.likelihood_adjustment, training)
-        evolved = level_set(coarse, log_f, training=training)
+        scores = self._adjusted(scores, self.config.coarse_adjustment, training)
+        evolved = level_set(scores, log_f, training=training)
         return {"coarse": coarse, "likelihood": log_f, "evolved": evolved}
 
     def _adjusted(self, logits, factor, training):

@@ -37,7 +37,6 @@ def build_likelihood(config, dfcn):
         return HeadLikelihood(
             config.num_classes,
             (stem_channels, dfcn.decoder.outputs[1].shape[-1]),
-            config.head_stride,
             config.batch_norm_momentum,
             name="likelihood",
         )
@@ -138,17 +137,14 @@ class HeadLikelihood(ScoresLikelihood):
     Args:
         num_classes: N.
         channels: of the image features and of the decoder's last features.
-        stride: 1 or 2, of its own maps; at 2 it costs a quarter.
         momentum: of the batch normalisations.
     """
 
-    def __init__(self, num_classes, channels, stride, momentum, **kwargs):
+    def __init__(self, num_classes, channels, momentum, **kwargs):
         super().__init__(**kwargs)
-        self.stride = stride
         stem_channels, decoder_channels = channels
-        self.image_part = _image_part(stem_channels, stride, momentum)
+        self.image_part = _image_part(stem_channels, momentum)
         self.step_part = _step_part(num_classes, decoder_channels, momentum)
-        self.resize = ResizeLike(dtype="float32")
         self.built = True
 
     def prepare(self, image, image_features, training=None):
@@ -156,23 +152,17 @@ class HeadLikelihood(ScoresLikelihood):
 
     def call(self, prepared, scores, step, training=None):
         scores = ops.stop_gradient(scores)
-        small = scores
-        if self.stride > 1:
-            small = self.resize([ops.stop_gradient(step["logits"]), prepared[0]])
-        correction = self.step_part([prepared[0], small, step["decoder"]], training=training)
-        if self.stride > 1:
-            correction = self.resize([correction, scores])
-        return scores + correction
+        inputs = [prepared[0], scores, step["decoder"]]
+        return scores + self.step_part(inputs, training=training)
 
 
-def _image_part(stem_channels, stride, momentum):
+def _image_part(stem_channels, momentum):
     """[image, image features] -> their share in the head's first convolution."""
     image = keras.Input((None, None, 3))
     image_features = keras.Input((None, None, stem_channels))
-    small = layers.AveragePooling2D(stride, padding="same")(image) if stride > 1 else image
     lifted = layers.Conv2D(PROJECTED_CHANNELS, 1, use_bias=False)(image_features)
     lifted = layers.ReLU()(layers.BatchNormalization(momentum=momentum)(lifted))
-    x = layers.Concatenate()([small, ResizeLike()([lifted, small])])
+    x = layers.Concatenate()([image, ResizeLike()([lifted, image])])
     return keras.Model([image, image_features], _convolution(1)(x), name="image_part")
 
 

@@ -60,18 +60,26 @@ def make_objective(model, config, class_weights):
     losses = {
         "coarse": supervised,
         "evolved": supervised,
-        "likelihood": BoundaryCrossEntropy(),
+        "likelihood": BoundaryCrossEntropy(config.head_band)
+        if config.head_band
+        else WeightedCrossEntropy(boundary_weight=0),
     }
-    if not config.deep_supervision:
-        return Objective(losses, {model.final_output: 1.0})
     scale = {
         "coarse": config.coarse_weight if config.train_only == "all" else 0.0,
         "likelihood": config.head_weight,
         "evolved": config.evolved_weight,
     }
-    weights = {key: scale[_kind(key)] / model.config.num_steps for key in model.output_keys}
+    last = model.config.num_steps
+    steps = range(1 if config.deep_supervision else last, last + 1)
+    weights = {
+        key: scale[_kind(key)] / len(steps) for key in model.output_keys if _step(key) in steps
+    }
     return Objective(losses, {key: weight for key, weight in weights.items() if weight})
 
 
 def _kind(key):
     return key.split("_")[0]
+
+
+def _step(key):
+    return int(key.split("_")[1])

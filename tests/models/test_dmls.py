@@ -63,7 +63,8 @@ def test_outputs_follow_the_settings(settings, kinds, final, rng):
 
 
 def test_the_first_step_has_no_prior_and_the_second_the_first_prediction(rng):
-    config = ModelConfig(**SMALL | {"backbone": "vgg16"})  # takes P at full size
+    # Takes P at full size, where the level sets are.
+    config = ModelConfig(**SMALL | {"backbone": "vgg16", "level_set_stride": 1})
     model = build_dmls(config)
     randomise_prior(model, rng)
     images = images_of(rng)
@@ -88,6 +89,36 @@ def test_priors_may_evolve_less_than_the_answer(rng):
     np.testing.assert_allclose(
         with_settings(fewer, num_steps=1)(images)["evolved_1"], outputs["evolved_1"], atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"backbone": "vgg16", "level_set": False},
+        {"backbone": "resnet50", "level_set_stride": 1, "output_stride": 8},
+    ],
+)
+def test_a_prior_at_the_decoder_runs_the_encoder_once(settings, rng):
+    settings = SMALL | settings | {"prior_entry": "decoder"}
+    one, four = (build_dmls(ModelConfig(**settings | {"num_steps": k})) for k in (1, 4))
+    four.set_weights(one.get_weights())
+    randomise_prior(four, rng)
+    images = images_of(rng, 45, 53)
+    expected, found = values(one(images)), values(four(images))
+    np.testing.assert_allclose(found["coarse_1"], expected["coarse_1"], atol=1e-4)
+    assert np.abs(found["coarse_2"] - found["coarse_1"]).max() > 1e-3
+    parts = [four.dfcn.decoder, four.dfcn.prior_convolution]
+    parts += [four.likelihood.step_part] if four.level_set else []
+    again = [layer for part in parts for layer in part.layers]
+    again = [layer for layer in again if isinstance(layer, keras.layers.Conv2D)]
+    assert num_convolutions(four) == num_convolutions(one) + 3 * len(again)
+
+
+def num_convolutions(model):
+    function = tf.function(lambda x: model(x, training=False)[model.final_output])
+    graph = function.get_concrete_function(tf.TensorSpec([1, 64, 64, 3])).graph
+    return sum(op.type == "Conv2D" for op in graph.get_operations())
 
 
 def test_the_image_is_convolved_once(rng):
@@ -173,17 +204,17 @@ def test_a_later_step_teaches_an_earlier_one_if_asked(prior_gradient, rng):
     settings = {"prior_gradient": prior_gradient, "level_set": False}
     model = build_dmls(ModelConfig(**SMALL | settings))
     randomise_prior(model, rng)
-    logits = {}
-    call = model.resize.call
+    predictions = []
+    prior_of = model.dfcn.prior_of
 
-    def remembered(inputs):
-        logits[len(logits)] = call(inputs)
-        return logits[len(logits) - 1]
+    def remembered(prediction, *where):
+        predictions.append(prediction)
+        return prior_of(prediction, *where)
 
-    model.resize.call = remembered
+    model.dfcn.prior_of = remembered
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(images_of(rng), training=True)["coarse_2"] ** 2)
-    assert (tape.gradient(loss, logits[0]) is not None) == prior_gradient
+    assert (tape.gradient(loss, predictions[0]) is not None) == prior_gradient
 
 
 @pytest.mark.parametrize("settings", [{}, {"level_set": False}, {"force": "adaptive"}])
@@ -220,7 +251,7 @@ def test_mixed_precision_keeps_scores_and_level_sets_in_float32(policy, rng):
     finally:
         keras.config.set_dtype_policy("float32")
     mixed.set_weights(exact.get_weights())
-    assert mixed.dfcn.image_features(images_of(rng)).dtype == policy.removeprefix("mixed_")
+    assert mixed.dfcn.encode(images_of(rng))[0].dtype == policy.removeprefix("mixed_")
     images = images_of(rng)
     expected, found = exact(images), mixed(images)
     for key in ("coarse_1", "likelihood_1", "evolved_1"):

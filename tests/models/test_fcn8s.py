@@ -39,7 +39,12 @@ def test_scores_of_three_strides_are_summed_from_coarse_to_fine(rng):
 
 def test_it_takes_any_size_and_drops_only_in_training(rng):
     small = ModelConfig(
-        num_classes=5, network="fcn8s", backbone="vgg16", width=0.0625, num_steps=2, head_stride=1
+        num_classes=5,
+        network="fcn8s",
+        backbone="vgg16",
+        width=0.0625,
+        num_steps=2,
+        level_set_stride=1,
     )
     model = build_dmls(small)
     for stride in (8, 16, 32):

@@ -53,6 +53,15 @@ def test_it_is_the_weighted_sum_of_every_outputs_loss(model, rng):
     assert float(losses["loss"]) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_likelihood_may_learn_from_all_pixels(model, rng):
+    labels, outputs = batch(rng, model)
+    losses = value(make_objective(model, TrainConfig(head_band=None), WEIGHTS), labels, outputs)
+    valid = labels.numpy() != 255
+    log_scores = tf.nn.log_softmax(outputs["likelihood_2"]).numpy()[valid]
+    expected = -np.take_along_axis(log_scores, labels.numpy()[valid][:, None], 1).mean()
+    assert float(losses["likelihood_2/loss"]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_parts_of_a_batch_add_up_to_the_whole_however_uneven(model, rng):
     objective = make_objective(model, TrainConfig(), WEIGHTS)
     labels, outputs = batch(rng, model)
@@ -66,6 +75,11 @@ def test_parts_of_a_batch_add_up_to_the_whole_however_uneven(model, rng):
         total = sum(float(part[key]) for part in parts)
         assert total == pytest.approx(float(expected), rel=1e-4)
     assert float(parts[0]["loss"]) == 0
+
+
+def test_without_deep_supervision_only_the_last_step_has_losses(model):
+    weights = make_objective(model, TrainConfig(deep_supervision=False), None).weights
+    assert weights == {"coarse_2": 1.0, "likelihood_2": 1.0, "evolved_2": 1.0}
 
 
 def test_outputs_of_no_weight_have_no_loss(model):
