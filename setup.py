@@ -29,6 +29,7 @@ setup(
         "video": ["av"],
         "serving": ["tensorflow-serving-api"],
         "formats": ["onnx", "onnxruntime", "tf2onnx", "ai-edge-litert"],
+        "crf": ["pydensecrf2"],
         "viz": ["tensorboard", "matplotlib"],
         "bench": ["scipy", "jax", "opencv-python-headless", "edt", "keras-hub"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],

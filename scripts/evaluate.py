@@ -28,6 +28,10 @@ flags.DEFINE_string("records_dir", None, "Directory with dataset.json.", require
 flags.DEFINE_string("split", "val", "Split to score.")
 flags.DEFINE_string("output_dir", None, "Where the results go.", required=True)
 flags.DEFINE_list("recurrent_steps", [], "K, or several: 1,2,3,4; that of the training by default.")
+flags.DEFINE_float("coarse_adjustment", None, "Instead of the model's, see scripts/train.py.")
+flags.DEFINE_float("likelihood_adjustment", None, "Instead of the model's, likewise.")
+flags.DEFINE_integer("evolution_steps", None, "Instead of the model's, likewise.", 0)
+flags.DEFINE_bool("crf", False, "Refine the answer by a dense conditional random field.")
 flags.DEFINE_bool("report", False, "Write report.html, too.")
 flags.DEFINE_integer("examples", 5, "Best and worst images in the report.", 0)
 inference_flags.define()
@@ -60,18 +64,24 @@ def main():
 
 def make_answer():
     """The function that gives each image's predictions, what it is, and how many run at a time."""
+    from dmls_tf.evaluation.crf import with_crf
     from dmls_tf.evaluation.scoring import model_answer, submission_answer
     from dmls_tf.models import load_dmls
 
     if FLAGS.predictions:
         answer = submission_answer(FLAGS.predictions, FLAGS.records_dir)
         return answer, FLAGS.predictions, os.cpu_count()
-    steps = [_whole(word) for word in FLAGS.recurrent_steps]
-    models = [load_dmls(FLAGS.model, num_steps=k) for k in steps] or [load_dmls(FLAGS.model)]
+    names = ("coarse_adjustment", "likelihood_adjustment", "evolution_steps")
+    changes = {name: FLAGS[name].value for name in names if FLAGS[name].value is not None}
+    steps = [{"num_steps": _whole(word)} for word in FLAGS.recurrent_steps] or [{}]
+    models = [load_dmls(FLAGS.model, **changes, **step) for step in steps]
     config = inference_flags.settings(models[0])
     size = "x".join(map(str, config.image_size)) if config.image_size else "native"
     views = f"scales {', '.join(map(str, config.scales))}" + ", mirrored" * config.flip
-    return model_answer(models, FLAGS.records_dir, config), f"{FLAGS.model} ({size}, {views})", 1
+    answer = model_answer(models, FLAGS.records_dir, config)
+    if FLAGS.crf:
+        answer = with_crf(answer, models[-1], config)
+    return answer, f"{FLAGS.model} ({size}, {views})" + ", CRF" * FLAGS.crf, 1
 
 
 def _whole(word):

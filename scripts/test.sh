@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
     -e ".[test,viz,video,serving,formats]"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
     -r requirements/cityscapes.txt
+# pydensecrf2 is compiled: its test skips where there is no compiler.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[crf]" || true
 
 for python in "${PYTHON:-python3}" python3.11 python3.10 python3.9; do
     [ -x .venv-addons/bin/python ] && break

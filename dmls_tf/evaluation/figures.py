@@ -43,6 +43,33 @@ def curves(panels, xlabel):
     return _png(figure)
 
 
+def dots(panels):
+    """Values of named rows side by side, a dot each, groups in colours.
+
+    Args:
+        panels: {title: {row: {group: [values]}}}, the same rows in each.
+    """
+    rows = list(next(iter(panels.values())))
+    height = 1.2 + 0.26 * len(rows)
+    figure = figure_class()(figsize=(4 + 3.4 * len(panels), height), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axis, (title, lines) in zip(axes, panels.items(), strict=True):
+        for color, marker, group in (("tab:gray", "o", "before"), ("tab:blue", "D", "answer")):
+            points = [
+                (value, place)
+                for place, line in enumerate(lines.values())
+                for value in line.get(group, [])
+            ]
+            if points:
+                axis.scatter(*zip(*points, strict=True), c=color, marker=marker, s=22, label=group)
+        axis.set_title(title, fontsize=10)
+        axis.set_yticks(range(len(rows)), rows, fontsize=8)
+        axis.grid(alpha=0.4)
+    axes[0].invert_yaxis()
+    axes[0].legend(fontsize=8)
+    return _png(figure)
+
+
 def confusion(matrix, class_names):
     """Where the pixels of each true class went, in percent of them: a heat map."""
     matrix = np.asarray(matrix, np.float64)

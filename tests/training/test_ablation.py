@@ -1,12 +1,12 @@
-"""Every row of the table in docs/training.md trains from its flags."""
+"""Every row of the paper's ablation trains from its flags."""
 
-import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from dmls_tf.evaluation.studies import read_rows
 from tests.conftest import ROOT
 from tests.training.runs import last_state
 
@@ -34,16 +34,15 @@ for line in sys.stdin:
 """
 
 
-def rows_of_the_docs():
-    """{row: flags}."""
-    text = (ROOT / "docs" / "training.md").read_text()
-    table = text.split("A row adds")[1].split("The table in the paper")[0]
-    rows = re.findall(r"^\| (.+?) \| (?:`(.+?)`)? ?\| [\d., ]+ \|$", table, re.MULTILINE)
-    return dict(rows)
+def trainings():
+    """{row: flags}, of rows that share a training the first."""
+    rows = read_rows(ROOT / "configs" / "paper.rows")
+    return {row.name: " ".join(row.train_flags) for row in rows if row.evaluate_flags == ()}
 
 
-def test_the_table_has_all_rows():
-    rows = rows_of_the_docs()
+def test_the_study_has_all_rows_of_the_paper():
+    rows = trainings()
+    assert len(read_rows(ROOT / "configs" / "paper.rows")) == 18
     assert len(rows) == 17
     assert rows["FCN8s"] == ""
     assert len(set(rows.values())) == 17
@@ -52,7 +51,7 @@ def test_the_table_has_all_rows():
 @pytest.mark.slow
 def test_every_row_trains(synthetic_records, tmp_path):
     lines = []
-    for i, row in enumerate(rows_of_the_docs().values()):
+    for i, row in enumerate(trainings().values()):
         where = (f"--records_dir={synthetic_records}", f"--work_dir={tmp_path / str(i)}")
         lines.append(" ".join([*SMALL, *where, *row.split()]))
     done = subprocess.run(
@@ -65,7 +64,7 @@ def test_every_row_trains(synthetic_records, tmp_path):
         timeout=900,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    for i, row in enumerate(rows_of_the_docs()):
+    for i, row in enumerate(trainings()):
         state = last_state(tmp_path / str(i))
         assert '"step": 5' in str(state["facts"]), row
         assert all(np.isfinite(state[name]).all() for name in state if name != "facts"), row

@@ -1,0 +1,157 @@
+"""A study: rows of flags, each trained with several seeds, their scores as a table and a figure.
+
+A file of rows has a line each, `NAME | FLAGS OF train.py | FLAGS OF evaluate.py`; rows with the
+same flags of train.py share a training. Lines that start with # are comments.
+"""
+
+import csv
+import dataclasses
+import json
+import pathlib
+import re
+import statistics
+
+from dmls_tf.errors import UserError
+from dmls_tf.evaluation.figures import dots
+from dmls_tf.files import replacing
+
+DISTANCE = "3"  # pixels, of the boundary scores
+SCORES = ("pixel_accuracy", "mean_iou", "boundary_accuracy", "boundary_mean_iou", "boundary_f1")
+COLUMNS = ("row", "seed", "output", "is_answer", *SCORES, "train_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A line of a file of rows.
+
+    Attributes:
+        name: of the row.
+        training: a name for the directory of its training, shared by rows that train alike.
+        train_flags, evaluate_flags: lists of words.
+    """
+
+    name: str
+    training: str
+    train_flags: tuple[str, ...]
+    evaluate_flags: tuple[str, ...]
+
+    @property
+    def directory(self):
+        """A name for the directory of its evaluation."""
+        return _file_name(self.name)
+
+
+def read_rows(path):
+    """The rows of a file.
+
+    Raises:
+        UserError: there is no such file; a line has another form, or a name twice.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file of rows")
+    rows, trainings = [], {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        parts = [part.strip() for part in line.split("|")]
+        if len(parts) > 3 or not parts[0]:
+            raise UserError(f"{path}, line {number}: not of the form NAME | FLAGS | FLAGS")
+        name, train, evaluate = (parts + ["", ""])[:3]
+        if any(_file_name(name) == row.directory for row in rows):
+            raise UserError(f"{path}, line {number}: a row is called {name!r} already")
+        training = trainings.setdefault(train, _file_name(name))
+        rows.append(Row(name, training, tuple(train.split()), tuple(evaluate.split())))
+    return rows
+
+
+def _file_name(name):
+    return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", " plus ")).strip("-")
+
+
+def results_of(row, seed, metrics_path, seconds):
+    """Dicts of `COLUMNS`, one an output that was scored.
+
+    Args:
+        row: a `Row`.
+        seed: of its training.
+        metrics_path: `metrics.json` of its evaluation.
+        seconds: of its training, None where they are not known.
+    """
+    metrics = json.loads(pathlib.Path(metrics_path).read_text())
+    results = []
+    for output, scores in metrics["outputs"].items():
+        near = scores["boundary"][DISTANCE]
+        found = (scores["pixel_accuracy"], scores["mean_iou"])
+        found += (near["accuracy"], near["mean_iou"], near["f1"])
+        is_answer = int(output == metrics["answer"])
+        results.append(
+            {"row": row.name, "seed": seed, "output": output, "is_answer": is_answer}
+            | dict(zip(SCORES, found, strict=True))
+            | {"train_seconds": seconds}
+        )
+    return results
+
+
+def write_results(results, path):
+    """Writes dicts of `COLUMNS` as CSV, shares in [0, 1]."""
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(results)
+
+
+def markdown(results):
+    """A table of percentages, mean and range over the seeds: the answers, and what they evolve."""
+    lines = [
+        "| | seeds | pixel accuracy | mean IoU | boundary accuracy, 3 px | mean IoU before "
+        "| boundary before |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, answers, before in _grouped(results):
+        cells = [name, str(len(answers))]
+        cells += [_spread(answers, score) for score in SCORES[:3]]
+        cells += [_spread(before, score) for score in SCORES[1:3]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def figure(results):
+    """Mean IoU and boundary accuracy of every row and seed, before and after, as PNG bytes."""
+    panels = {}
+    for score, title in (("mean_iou", "mean IoU, %"), ("boundary_accuracy", "boundary, 3 px, %")):
+        panels[title] = {
+            name: {
+                "before": [100 * result[score] for result in before],
+                "answer": [100 * result[score] for result in answers],
+            }
+            for name, answers, before in _grouped(results)
+        }
+    return dots(panels)
+
+
+def _grouped(results):
+    """(row, its answers, the scores its answers evolved from), in the order of the results."""
+    for name in dict.fromkeys(result["row"] for result in results):
+        mine = [result for result in results if result["row"] == name]
+        answers = [result for result in mine if result["is_answer"]]
+        before = []
+        for answer in answers:
+            step = answer["output"].split("_")[-1]
+            before += [
+                result
+                for result in mine
+                if result["seed"] == answer["seed"]
+                and result is not answer
+                and result["output"] in (f"coarse_{step}", "coarse_1" if step == "crf" else "")
+            ]
+        yield name, answers, before
+
+
+def _spread(results, score):
+    """`56.7`, or with several results `56.7 (56.1 to 57.3)`; nothing for none."""
+    values = [100 * result[score] for result in results]
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.1f} to {max(values):.1f})"

@@ -1,0 +1,123 @@
+"""Trains and scores rows of settings, a study, and draws up the table.
+
+    python scripts/ablate.py --rows=configs/paper.rows --base=configs/camvid_study.flags \\
+        --records_dir=records/camvid160 --work_dir=runs/study --seeds=0,1 --jobs=2
+
+Each row (see dmls_tf/evaluation/studies.py) is a training by scripts/train.py with the base's flags
+and its own, and an evaluation. WORK_DIR receives `results.csv`, `results.md` and `results.png`,
+and a directory a training. Stopped by Ctrl-C, the same command goes on from there.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+from absl import flags
+
+from dmls_tf import command_line
+from dmls_tf.errors import UserError
+from dmls_tf.files import replacing, writing
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("rows", None, "File of rows.", required=True)
+flags.DEFINE_string("base", None, "Flag file of train.py that all rows share.", required=True)
+flags.DEFINE_string("records_dir", None, "Directory with dataset.json.", required=True)
+flags.DEFINE_string("work_dir", None, "Where trainings and results go.", required=True)
+flags.DEFINE_string("val_split", "val", "Split that is scored.")
+flags.DEFINE_list("seeds", ["0"], "Every row is trained with each of them.")
+flags.DEFINE_integer("jobs", 1, "Trainings at a time, each on its share of the CPU cores.", 1)
+
+SCRIPTS = pathlib.Path(__file__).parent
+
+
+def main():
+    from dmls_tf.evaluation import studies
+
+    rows = studies.read_rows(FLAGS.rows)
+    names = [row.name for row in rows]
+    tasks = list(dict.fromkeys((seed, row.training) for seed in FLAGS.seeds for row in rows))
+    results, faults = [], 0
+    pool = concurrent.futures.ThreadPoolExecutor(FLAGS.jobs, initializer=take_cores)
+    waiting = {pool.submit(run, rows, *task): " of seed ".join(task[::-1]) for task in tasks}
+    try:
+        for future in concurrent.futures.as_completed(waiting):
+            fault = future.exception()
+            if isinstance(fault, UserError):
+                faults += 1
+                print(f"{waiting[future]}: {fault}", file=sys.stderr, flush=True)
+                continue
+            results += future.result()
+            results.sort(key=lambda result: (names.index(result["row"]), result["seed"]))
+            write(studies, results)
+            print(f"{waiting[future]}: done", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if faults:
+        raise UserError(f"{faults} of {len(tasks)} trainings failed, see above")
+    print((pathlib.Path(FLAGS.work_dir) / "results.md").read_text())
+
+
+def take_cores():
+    """Leaves this thread, and the processes it starts, its share of the CPU cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    share = int(threading.current_thread().name.rsplit("_", 1)[1])
+    os.sched_setaffinity(0, cores[share :: FLAGS.jobs] or cores)
+
+
+def run(rows, seed, training):
+    """The results of the rows of a training: trains and evaluates what has not been."""
+    from dmls_tf.evaluation.studies import results_of
+
+    rows = [row for row in rows if row.training == training]
+    directory = pathlib.Path(FLAGS.work_dir) / training / f"seed{seed}"
+    directory.mkdir(parents=True, exist_ok=True)
+    model, seconds = directory / "model.keras", directory / "seconds.txt"
+    if not model.exists():
+        start = time.perf_counter()
+        settings = (f"--flagfile={FLAGS.base}", *rows[0].train_flags, f"--seed={seed}")
+        call("train", directory / "train.log", *settings, f"--work_dir={directory}")
+        seconds.write_text(f"{time.perf_counter() - start:.0f}\n")
+    results = []
+    for row in rows:
+        scored = directory / row.directory
+        if not (scored / "metrics.json").exists():
+            settings = (f"--model={model}", f"--split={FLAGS.val_split}", *row.evaluate_flags)
+            call("evaluate", directory / "evaluate.log", *settings, f"--output_dir={scored}")
+        known = int(seconds.read_text()) if seconds.exists() else None
+        results += results_of(row, seed, scored / "metrics.json", known)
+    return results
+
+
+def call(script, log, *arguments):
+    """Runs a script; what it says goes to a log.
+
+    Raises:
+        UserError: it failed; its last line.
+    """
+    command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
+    with open(log, "ab") as file:
+        done = subprocess.run(
+            [*command, f"--records_dir={FLAGS.records_dir}"], stdout=file, stderr=file
+        )
+    if done.returncode:
+        raise UserError(f"{script}.py failed: {log.read_text().splitlines()[-1]} ({log})")
+
+
+def write(studies, results):
+    """The results so far, as files."""
+    work_dir = pathlib.Path(FLAGS.work_dir)
+    with writing(work_dir):
+        studies.write_results(results, work_dir / "results.csv")
+        with replacing(work_dir / "results.md") as temporary:
+            temporary.write_text(studies.markdown(results) + "\n")
+        with replacing(work_dir / "results.png") as temporary:
+            temporary.write_bytes(studies.figure(results))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

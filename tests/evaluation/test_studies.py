@@ -1,0 +1,92 @@
+"""Rows of settings: read, trained, scored, drawn up."""
+
+import csv
+import io
+
+import pytest
+from PIL import Image
+
+from dmls_tf.errors import UserError
+from dmls_tf.evaluation import studies
+from tests.helpers import failed, succeeded
+
+ROWS = """\
+# a comment
+
+plain
+plain + longer | | --evolution_steps=4
+no level set | --nolevel_set
+"""
+
+
+def results():
+    """Two rows of two seeds: one before and after its level set, one without."""
+    found = []
+    for seed, iou in (("0", 0.5), ("1", 0.6)):
+        for row, output, value, is_answer in (
+            ("A", "coarse_2", iou, 0),
+            ("A", "evolved_1", 0.1, 0),
+            ("A", "evolved_2", iou + 0.1, 1),
+            ("B", "coarse_1", 0.25, 1),
+        ):
+            scores = dict.fromkeys(studies.SCORES, value)
+            found.append({"row": row, "seed": seed, "output": output, "is_answer": is_answer})
+            found[-1] |= scores | {"train_seconds": 7}
+    return found
+
+
+def test_rows_are_read(tmp_path):
+    path = tmp_path / "some.rows"
+    path.write_text(ROWS)
+    plain, longer, none = studies.read_rows(path)
+    assert (plain.name, plain.training, plain.train_flags) == ("plain", "plain", ())
+    assert (longer.training, longer.evaluate_flags) == ("plain", ("--evolution_steps=4",))
+    assert longer.directory == "plain-plus-longer"
+    assert (none.training, none.train_flags) == ("no-level-set", ("--nolevel_set",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a | b | c | d", "line 1: not of the form"), ("a\nb\nA |", "line 3: a row is called 'A'")],
+)
+def test_other_lines_are_told(text, message, tmp_path):
+    (tmp_path / "some.rows").write_text(text)
+    with pytest.raises(UserError, match=message):
+        studies.read_rows(tmp_path / "some.rows")
+
+
+def test_the_table_has_means_and_ranges_before_and_after():
+    lines = studies.markdown(results()).splitlines()
+    assert len(lines) == 4
+    after, before = "65.0 (60.0 to 70.0)", "55.0 (50.0 to 60.0)"
+    assert lines[2] == f"| A | 2 | {after} | {after} | {after} | {before} | {before} |"
+    assert lines[3].endswith("25.0 (25.0 to 25.0) |  |  |")
+
+
+def test_the_figure_is_a_png():
+    assert Image.open(io.BytesIO(studies.figure(results()))).format == "PNG"
+
+
+@pytest.mark.slow
+def test_a_study_runs_fails_and_goes_on(synthetic_records, run_command, tmp_path):
+    rows, base, work_dir = tmp_path / "some.rows", tmp_path / "base.flags", tmp_path / "study"
+    small = ("--backbone=mobilenetv2", "--width=0.25", "--decoder_channels=16", "--num_steps=1")
+    size = ("--image_size=48,64", "--epochs=1", "--steps_per_epoch=2", "--batch_per_replica=2")
+    base.write_text("\n".join(small + size))
+    rows.write_text(ROWS + "wrong | --num_steps=0\n")
+    arguments = (f"--rows={rows}", f"--base={base}", f"--work_dir={work_dir}", "--jobs=2")
+    arguments += (f"--records_dir={synthetic_records}",)
+    done = run_command("scripts/ablate.py", *arguments)
+    assert done.returncode == 1
+    assert "wrong of seed 0: train.py failed: error: num_steps must be positive" in done.stderr
+    assert "1 of 3 trainings failed" in done.stderr
+    with open(work_dir / "results.csv", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [result["row"] for result in found] == 3 * ["plain"] + 3 * ["plain + longer"] + [
+        "no level set"
+    ]
+    trained = (work_dir / "plain" / "seed0" / "model.keras").stat().st_mtime_ns
+    rows.write_text(ROWS)
+    assert "| plain + longer | 1 |" in succeeded(run_command("scripts/ablate.py", *arguments))
+    assert (work_dir / "plain" / "seed0" / "model.keras").stat().st_mtime_ns == trained
+    failed(run_command("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
