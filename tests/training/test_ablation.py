@@ -12,6 +12,8 @@ from tests.training.runs import last_state
 
 SMALL = (
     "--flagfile=configs/ablation.flags",
+    "--train_split=train",
+    "--val_split=val",
     "--backbone_weights=none",
     "--width=0.125",
     "--decoder_channels=16",
