@@ -12,6 +12,7 @@ import tempfile
 import numpy as np
 from absl import app, flags
 
+from benchmarks.networks import deeplab, dmls
 from benchmarks.timing import in_turn, table
 
 FLAGS = flags.FLAGS
@@ -68,17 +69,14 @@ def ours(directory, num_steps, image, file):
     """{name: function} for a network of K steps."""
     import tensorflow as tf
 
-    from dmls_tf.config import ModelConfig, ServingConfig
+    from dmls_tf.config import ServingConfig
     from dmls_tf.datasets import color_wheel
-    from dmls_tf.models import build_dmls
     from dmls_tf.serving.export import export
 
     classes = [f"class {i}" for i in range(FLAGS.num_classes)]
     metadata = {"classes": classes, "palette": color_wheel(FLAGS.num_classes)}
-    config = ModelConfig(FLAGS.num_classes, backbone=FLAGS.backbone, num_steps=num_steps)
-    model = build_dmls(config, metadata)
-    (kernel,) = model.dfcn.prior_convolution.weights
-    kernel.assign(np.random.default_rng(1).normal(size=kernel.shape) / 100)
+    settings = {"backbone": FLAGS.backbone, "num_steps": num_steps}
+    model, _ = dmls((1, *image.shape), FLAGS.num_classes, metadata, **settings)
     paths = {}
     for optimize in ("none", "float32", "bfloat16"):
         settings = ServingConfig((FLAGS.size,) * 2, optimize=optimize, warm_up=False)
@@ -104,41 +102,22 @@ def ours(directory, num_steps, image, file):
 def peer(directory, image):
     """A call of KerasHub's DeepLabV3+, exported by Keras."""
     import keras
-    import keras_hub
     import tensorflow as tf
 
-    encoder = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[64, 128, 256, 512],
-        stackwise_num_blocks=[3, 4, 6, 3],
-        stackwise_num_strides=[1, 2, 2, 2],
-        block_type="bottleneck_block",
-        image_shape=(FLAGS.size, FLAGS.size, 3),
-    )
-    backbone = keras_hub.models.DeepLabV3Backbone(
-        image_encoder=encoder,
-        low_level_feature_key="P2",
-        spatial_pyramid_pooling_key="P5",
-        upsampling_size=8,
-        dilation_rates=[6, 12, 18],
-        projection_filters=48,
-        image_shape=(FLAGS.size, FLAGS.size, 3),
-    )
-    model = keras_hub.models.DeepLabV3ImageSegmenter(backbone, FLAGS.num_classes)
+    model, call = deeplab((1, *image.shape), FLAGS.num_classes, output_stride=32)
     print(f"DeepLabV3+: {model.count_params() / 1e6:.1f} M parameters", flush=True)
     archive = keras.export.ExportArchive()
     archive.track(model)
     specification = tf.TensorSpec([None, FLAGS.size, FLAGS.size, 3], tf.uint8, name="images")
 
     def labels_and_scores(images):
-        scores = model(tf.cast(images, tf.float32), training=False)
+        scores = call(tf.cast(images, tf.float32))
         return {"labels": tf.argmax(scores, -1, tf.int32), "scores": scores}
 
     archive.add_endpoint("serving_default", labels_and_scores, [specification])
     archive.write_out(str(directory), verbose=False)
-    call = tf.saved_model.load(str(directory)).signatures["serving_default"]
-    return lambda: call(images=image[None])
+    exported = tf.saved_model.load(str(directory)).signatures["serving_default"]
+    return lambda: exported(images=image[None])
 
 
 if __name__ == "__main__":

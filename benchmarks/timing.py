@@ -1,12 +1,17 @@
 """Medians, child processes and tables for the benchmarks. Imports no framework."""
 
+import contextlib
+import datetime
 import functools
+import importlib.metadata
 import json
 import os
 import pathlib
+import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -36,18 +41,104 @@ def in_turn(runs, rounds):
 
 def measure_in_child(script, *arguments, python=sys.executable, backend="tensorflow"):
     """Runs a script that ends by `report`, with a Keras backend of its own; returns its numbers."""
-    environment = os.environ | {
+    command = _command(python, script, arguments)
+    done = subprocess.run(command, env=_environment(backend), capture_output=True, text=True)
+    if done.returncode:
+        _fail(command, done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class Child:
+    """A process that waits for requests, so that several, of other environments too, take turns.
+
+    Args:
+        script: ends by `answer`, and prints nothing else.
+        arguments: of the script.
+        python: the interpreter of its environment.
+    """
+
+    def __init__(self, script, *arguments, python=sys.executable):
+        self._command = _command(python, script, arguments)
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed on exit)
+        self._process = subprocess.Popen(
+            self._command,
+            env=_environment("tensorflow"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    def ask(self, request):
+        """The answer to one word; exits where the process has failed."""
+        with contextlib.suppress(BrokenPipeError):
+            print(request, file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            _fail(self._command, self._errors.read())
+        return json.loads(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+
+def answer(functions):
+    """The other side of `Child`: {request: function of no arguments}, until the parent ends."""
+    for line in sys.stdin:
+        report(functions[line.strip()]())
+
+
+def _command(python, script, arguments):
+    return [str(python), str(script), *map(str, arguments)]
+
+
+def _environment(backend):
+    return os.environ | {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "ignore",
     }
-    arguments = [str(argument) for argument in arguments]
-    command = [str(python), str(script), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"error: {pathlib.Path(script).name} {' '.join(arguments)}: {done.stderr[-400:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _fail(command, errors):
+    _, script, *arguments = command
+    sys.exit(f"error: {pathlib.Path(script).name} {' '.join(arguments)}: {errors[-400:]}")
+
+
+def memory_mib(field="VmHWM"):
+    """Memory of this process, MiB: its peak, or with "VmRSS" what it has now.
+
+    `ru_maxrss` starts from that of the parent.
+    """
+    status = pathlib.Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+def hardware():
+    """A line of Markdown: what the numbers below it were measured on."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    cores = len(os.sched_getaffinity(0))
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras")]
+    return ", ".join(
+        [
+            next(models, platform.machine()),
+            f"{cores} cores",
+            f"Python {platform.python_version()}",
+            *versions,
+            datetime.date.today().isoformat(),
+        ]
+    )
 
 
 def compilers():
@@ -77,7 +168,7 @@ def time_ways(function, *given):
 
 
 def report(numbers):
-    print(json.dumps(numbers))
+    print(json.dumps(numbers), flush=True)
 
 
 def medians(rounds):
@@ -92,5 +183,5 @@ def table(title, columns, rows):
     """Prints a Markdown table; numbers with three significant digits."""
     print(f"\n{title}\n\n| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for name, values in rows:
-        cells = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in values]
+        cells = [f"{float(f'{v:.3g}'):g}" if isinstance(v, float) else str(v) for v in values]
         print(f"| {name} | {' | '.join(cells)} |")
