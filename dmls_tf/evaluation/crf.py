@@ -16,7 +16,7 @@ WIDE, COLOUR, WIDE_WEIGHT = 0.1, 5, 5  # of the longer side; of 255; of the term
 
 
 def with_crf(answer, model, config):
-    """The function `answer` (see `scored_images`) with one more output, `crf`.
+    """The function `answer` (see `scored_images`) with one more output, `crf_K`.
 
     Args:
         answer: from an example to {output: class ids}.
@@ -49,4 +49,5 @@ def with_crf(answer, model, config):
         found = np.array(field.inference(ITERATIONS)).argmax(0)
         return found.reshape(height, width).astype(np.uint8)
 
-    return lambda example: answer(example) | {"crf": refined(example)}
+    name = f"crf_{model.final_output.split('_')[1]}"
+    return lambda example: answer(example) | {name: refined(example)}

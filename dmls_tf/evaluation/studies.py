@@ -135,16 +135,9 @@ def _grouped(results):
     for name in dict.fromkeys(result["row"] for result in results):
         mine = [result for result in results if result["row"] == name]
         answers = [result for result in mine if result["is_answer"]]
-        before = []
-        for answer in answers:
-            step = answer["output"].split("_")[-1]
-            before += [
-                result
-                for result in mine
-                if result["seed"] == answer["seed"]
-                and result is not answer
-                and result["output"] in (f"coarse_{step}", "coarse_1" if step == "crf" else "")
-            ]
+        steps = {result["output"].split("_")[1] for result in answers}
+        coarse = {f"coarse_{step}" for step in steps}
+        before = [r for r in mine if r["output"] in coarse and not r["is_answer"]]
         yield name, answers, before
 
 

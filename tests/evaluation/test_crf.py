@@ -28,7 +28,7 @@ def test_pixels_agree_with_those_of_their_colour(rng):
     network = Noisy(truth, rng)
     answer = with_crf(lambda example: {"coarse_1": None}, network, InferenceConfig())
     found = answer({"image": image})
-    assert list(found) == ["coarse_1", "crf"]
-    assert found["crf"].dtype == np.uint8
+    assert list(found) == ["coarse_1", "crf_1"]
+    assert found["crf_1"].dtype == np.uint8
     assert (np.argmax(network.logits[0], -1) == truth).mean() < 0.95
-    assert (found["crf"] == truth).mean() > 0.995
+    assert (found["crf_1"] == truth).mean() > 0.995
