@@ -31,19 +31,23 @@ def complexity(config, size):
     dfcn = model.dfcn
     image = tf.TensorSpec([1, *size, 3])
     entry = _output_specs(dfcn.stem, image)
-    features = _output_specs(dfcn.body, entry)
+    *skips, deepest = _output_specs(dfcn.body, entry)
+    features = [*skips, _output_specs(dfcn.summit, deepest)]
     parts = [
         _part("image convolution (once)", dfcn.stem, image),
         _part("prior convolution", dfcn.prior_convolution, _like(entry, config.num_classes)),
         _part("encoder", dfcn.body, entry),
+        _part("decoder, first convolution", dfcn.summit, deepest),
         _part("decoder", dfcn.decoder, features),
     ]
     if model.level_set and config.force == "head":
         head = model.likelihood
-        shared = _output_specs(head.image_part, [image, entry])
+        sides = [-(-side // config.level_set_stride) for side in size]
+        inputs = [tf.TensorSpec([1, *sides, 3]), entry]
+        shared = _output_specs(head.image_part, inputs)
         _, last = _output_specs(dfcn.decoder, features)
         small = _like(shared, config.num_classes)
-        parts.insert(1, _part("head, image part (once)", head.image_part, [image, entry]))
+        parts.insert(1, _part("head, image part (once)", head.image_part, inputs))
         parts.append(_part("head", head.step_part, [shared, small, last]))
     return parts
 

@@ -4,6 +4,9 @@
 
 feeds the encoder; the decoder climbs from the output stride over the skips at strides 8 and 4
 (and 2) to the class scores. With `network="fcn8s"` both are those of the paper's baseline.
+
+With `prior_entry="decoder"` W_P * P is added to the decoder's first convolution instead, which is
+cut off like the encoder's, and the encoder runs once.
 """
 
 import keras

@@ -86,8 +86,7 @@ class DMLS(keras.Model):
         prepared = []
         if self.level_set:
             small = self._at_level_set(images) / 127.5 - 1.0
-            prepared = self.likelihood.prepare(small, shared[0], training=training)
-            prepared = [small, *prepared]
+            prepared = [small, *self.likelihood.prepare(small, shared[0], training=training)]
         outputs, prior = {}, []
         for k in range(1, self.config.num_steps + 1):
             step = self._step_function(
