@@ -88,7 +88,7 @@ def draw(curves, path):
         some[0].set_ylabel(unit)
     for panel, axis in zip(panels[-1], curves, strict=True):
         panel.set_xlabel(axis)
-    panels[0, 0].legend()
+    panels[0, 0].legend(loc="upper left")
     figure.savefig(path, dpi=110)
 
 
