@@ -97,15 +97,17 @@ def call(script, log, *arguments):
     """Runs a script; what it says goes to a log.
 
     Raises:
-        UserError: it failed; its last line.
+        UserError: it failed; what it said of it.
     """
     command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
-    with open(log, "ab") as file:
+    with open(log, "wb") as file:
         done = subprocess.run(
             [*command, f"--records_dir={FLAGS.records_dir}"], stdout=file, stderr=file
         )
     if done.returncode:
-        raise UserError(f"{script}.py failed: {log.read_text().splitlines()[-1]} ({log})")
+        said = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+        reason = said[-1] if said else f"exit code {done.returncode}"
+        raise UserError(f"{script}.py failed: {reason} ({log})")
 
 
 def write(studies, results):
