@@ -37,8 +37,7 @@ def complexity(config, size):
         _part("image convolution (once)", dfcn.stem, image),
         _part("prior convolution", dfcn.prior_convolution, _like(entry, config.num_classes)),
         _part("encoder", dfcn.body, entry),
-        _part("decoder, first convolution", dfcn.summit, deepest),
-        _part("decoder", dfcn.decoder, features),
+        _sum(_part("decoder", dfcn.summit, deepest), _part("decoder", dfcn.decoder, features)),
     ]
     if model.level_set and config.force == "head":
         head = model.likelihood
@@ -64,6 +63,10 @@ def complexity_table(parts):
 
 def _part(name, layer, specs):
     return Part(name, layer.count_params(), count_flops(layer, specs))
+
+
+def _sum(one, two):
+    return Part(one.name, one.parameters + two.parameters, one.flops + two.flops)
 
 
 def count_flops(layer, specs):
