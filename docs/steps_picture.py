@@ -1,7 +1,8 @@
-"""Draws docs/steps.png from a trained network: what each recurrent step finds (as in Figs 6 and 7).
+"""Draws docs/steps.png: what each recurrent step finds, with and without level set (Figs 6 and 7).
 
+.venv/bin/python docs/steps_picture.py    # after scripts/demo.sh
 .venv/bin/python docs/steps_picture.py --model=runs/paper/dfcn-plus-all/seed0/model.keras \
-    --records_dir=records/camvid160
+    --records_dir=records/camvid160 --output=steps.png
 
 Columns: the image with the true contours, the truth, the last step's scores without their level
 set, and the evolved predictions of all steps. Rows: images that the level set improves most, at the
@@ -22,16 +23,18 @@ from dmls_tf.inference import make_segmenter
 from dmls_tf.models import load_dmls
 
 FLAGS = flags.FLAGS
-OUTPUT = pathlib.Path(__file__).parent / "steps.png"
-SCALE, HEADING = 2, 14
+ROOT = pathlib.Path(__file__).parent.parent
+HEADING = 14
 
-flags.DEFINE_string("model", None, "A trained model.keras with a level set.", required=True)
-flags.DEFINE_string("records_dir", None, "Directory with dataset.json.", required=True)
-flags.DEFINE_list("quantiles", ["1", "0.75", "0.5", "0"], "Of the images, by their gain.")
+flags.DEFINE_string("model", f"{ROOT}/runs/synthetic/model.keras", "With a level set.")
+flags.DEFINE_string("records_dir", f"{ROOT}/records/synthetic", "Directory with dataset.json.")
+flags.DEFINE_integer("recurrent_steps", 4, "K.")
+flags.DEFINE_string("output", f"{ROOT}/docs/steps.png", "The picture.")
+flags.DEFINE_list("quantiles", ["1", "0.9", "0.5", "0"], "Of the images, by their gain.")
 
 
 def main(_):
-    model = load_dmls(FLAGS.model)
+    model = load_dmls(FLAGS.model, num_steps=FLAGS.recurrent_steps)
     steps = range(1, model.config.num_steps + 1)
     shown = [f"coarse_{steps[-1]}", *(f"evolved_{k}" for k in steps)]
     segment = make_segmenter(
@@ -49,8 +52,8 @@ def main(_):
     rows = [row(*found[place], palette) for place in places]
     titles = ["image, true contours", "truth", "without level set"]
     titles += [*(f"P{k}" for k in steps), f"contours of P{steps[-1]}"]
-    sheet(rows, titles).save(OUTPUT, optimize=True)
-    print(f"wrote {OUTPUT}")
+    sheet(rows, titles).save(FLAGS.output, optimize=True)
+    print(f"wrote {FLAGS.output}")
 
 
 def gain(truth, before, after):
@@ -70,7 +73,6 @@ def sheet(rows, titles):
     """All pictures on one page, with a heading."""
     pictures = np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
     page = Image.fromarray(pictures)
-    page = page.resize((SCALE * page.width, SCALE * page.height), Image.Resampling.NEAREST)
     headed = Image.new("RGB", (page.width, page.height + HEADING), "white")
     headed.paste(page, (0, HEADING))
     draw, wide = ImageDraw.Draw(headed), page.width // len(titles)
