@@ -44,7 +44,7 @@ def later_pieces(model, image, entry, step):
     stride, resize = model.config.level_set_stride, model.resize
 
     def prepare(image, entry):
-        small = ops.average_pool(image, stride, padding="same") if stride > 1 else image
+        small = ops.average_pool(image, stride, stride, padding="same") if stride > 1 else image
         return model.likelihood.prepare(small / 127.5 - 1.0, entry, training=False)
 
     def likelihood(prepared, scores, last):

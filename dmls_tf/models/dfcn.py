@@ -95,10 +95,12 @@ class DFCN(keras.layers.Layer):
 
     def prior_of(self, prediction, stride, shared):
         """P from a prediction at `stride`: averaged or enlarged to where it is added."""
-        prior, ratio = prediction, self.entry_stride / stride
-        if ratio > 1:
-            prior = ops.average_pool(prior, int(ratio), padding="same")
-        return prior if ratio == 1 else self.resize([prior, shared[-1]])
+        if stride == self.entry_stride:
+            return prediction
+        if stride < self.entry_stride:
+            ratio = self.entry_stride // stride
+            prediction = ops.average_pool(prediction, ratio, ratio, padding="same")
+        return self.resize([prediction, shared[-1]])
 
     def call(self, shared, prior=None, training=None):
         *earlier, entry = shared

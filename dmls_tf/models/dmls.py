@@ -102,7 +102,7 @@ class DMLS(keras.Model):
     def _at_level_set(self, images):
         """The images at the resolution of the level sets."""
         stride = self.config.level_set_stride
-        return ops.average_pool(images, stride, padding="same") if stride > 1 else images
+        return ops.average_pool(images, stride, stride, padding="same") if stride > 1 else images
 
     def _prior_of(self, results, shared):
         """The prediction of a step as the next one takes it."""
