@@ -1,6 +1,6 @@
 """Trains and scores rows of settings, a study, and draws up the table.
 
-    python scripts/ablate.py --rows=configs/paper.rows --base=configs/camvid_study.flags \\
+    python scripts/ablate.py --rows=configs/paper.rows --base=configs/study.flags \\
         --records_dir=records/camvid160 --work_dir=runs/study --seeds=0,1 --jobs=2
 
 Each row (see dmls_tf/evaluation/studies.py) is a training by scripts/train.py with the base's flags
@@ -36,8 +36,9 @@ SCRIPTS = pathlib.Path(__file__).parent
 
 
 def main():
-    from dmls_tf.evaluation import studies
+    from dmls_tf.evaluation import report, studies
 
+    report.check()  # that matplotlib is there, before hours of training
     rows = studies.read_rows(FLAGS.rows)
     names = [row.name for row in rows]
     tasks = list(dict.fromkeys((seed, row.training) for seed in FLAGS.seeds for row in rows))
