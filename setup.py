@@ -25,7 +25,16 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest", "pytest-xdist", "scipy", "scikit-image", "jax", "tensorboard", "ruff"],
+        "test": [
+            "pytest",
+            "pytest-xdist",
+            "scipy",
+            "scikit-image",
+            "jax",
+            "tensorboard",
+            "ruff",
+            "mypy",
+        ],
         "video": ["av"],
         "serving": ["tensorflow-serving-api"],
         "formats": ["onnx", "onnxruntime", "tf2onnx", "ai-edge-litert"],

@@ -17,21 +17,21 @@ MIN_SIDE = 32  # pixels of an image; some encoders have no map left of smaller o
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
 
-def _check(condition, name, rule, value):
+def _check(condition: object, name: str, rule: str, value: object) -> None:
     if not condition:
         raise UserError(f"{name} must be {rule}, got {value!r}")
 
 
-def _check_choice(name, value, choices):
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     _check(value in choices, name, "one of " + ", ".join(choices), value)
 
 
-def _check_positive(config, *names):
+def _check_positive(config: object, *names: str) -> None:
     for name in names:
         _check(getattr(config, name) > 0, name, "positive", getattr(config, name))
 
 
-def _check_size(name, size):
+def _check_size(name: str, size: tuple[int, int] | None) -> None:
     valid = size is None or (len(size) == 2 and all(side > 0 for side in size))
     _check(valid, name, "two positive numbers (height, width)", size)
 
@@ -93,7 +93,7 @@ class ModelConfig:
     likelihood_adjustment: float = 0.0
     batch_norm_momentum: float = 0.99
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self.num_classes >= 2, "num_classes", "at least 2", self.num_classes)
         _check(self.num_classes <= 255, "num_classes", "at most 255", self.num_classes)
         _check(self.output_stride in (8, 16), "output_stride", "8 or 16", self.output_stride)
@@ -138,7 +138,7 @@ class DataConfig:
     shuffle_buffer: int = 1000
     cache: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_size("image_size", self.image_size)
         _check_size("crop_size", self.crop_size)
         _check_positive(self, "batch_size", "shuffle_buffer")
@@ -171,7 +171,7 @@ class InferenceConfig:
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_size("image_size", self.image_size)
         _check_size("window", self.window)
         _check(0 <= self.overlap < 1, "overlap", "in 0..1, below 1", self.overlap)
@@ -194,7 +194,7 @@ class Stage:
     epochs: int
     rate: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_choice("stage", self.name, STAGES)
         _check_positive(self, "epochs", "rate")
 
@@ -218,7 +218,7 @@ class ServingConfig:
     optimize: str = "none"
     warm_up: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_size("image_size", self.image_size)
         _check_positive(self, "max_pixels", "max_batch")
         _check_choice("optimize", self.optimize, OPTIMIZATIONS)
@@ -290,7 +290,7 @@ class TrainConfig:
     checkpoint_steps: int = 1000
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_positive(self, "epochs", "learning_rate", "new_parameter_rate", "accumulate")
         _check_positive(self, "checkpoint_steps")
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)

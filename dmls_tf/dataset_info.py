@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dmls_tf import __version__
-from dmls_tf.datasets import IGNORE_LABEL, DatasetSpec, Scoring
+from dmls_tf.datasets import IGNORE_LABEL, Color, DatasetSpec, Scoring
 from dmls_tf.errors import UserError
 
 INFO_FILE = "dataset.json"
@@ -45,13 +48,13 @@ class SplitInfo:
     num_skipped: int = 0
 
     @property
-    def num_images(self):
+    def num_images(self) -> int:
         return sum(shard.num_records for shard in self.shards)
 
     @classmethod
-    def from_json(cls, content):
+    def from_json(cls, content: dict[str, Any]) -> "SplitInfo":
         shards = tuple(ShardInfo(**shard) for shard in content["shards"])
-        counts = {
+        counts: dict[str, Any] = {
             name: tuple(map(_whole, value)) if isinstance(value, list) else _whole(value)
             for name, value in content.items()
             if name != "shards"
@@ -59,13 +62,15 @@ class SplitInfo:
         return cls(shards=shards, **counts)
 
 
-def _whole(value):
+def _whole(value: object) -> int:
     if not isinstance(value, int):
         raise TypeError(f"{value!r} is no count")
     return value
 
 
-def count_shard(shard, label_pixels, num_classes, num_skipped=0):
+def count_shard(
+    shard: ShardInfo, label_pixels: ArrayLike, num_classes: int, num_skipped: int = 0
+) -> SplitInfo:
     """The `SplitInfo` of one shard.
 
     Args:
@@ -87,10 +92,10 @@ def count_shard(shard, label_pixels, num_classes, num_skipped=0):
     )
 
 
-def merge(parts):
+def merge(parts: Sequence[SplitInfo]) -> SplitInfo:
     """The `SplitInfo` of several together."""
 
-    def summed(name):
+    def summed(name: str) -> tuple[int, ...]:
         return tuple(map(sum, zip(*(getattr(part, name) for part in parts), strict=True)))
 
     return SplitInfo(
@@ -120,22 +125,22 @@ class DatasetInfo:
     tool: str = f"dmls-tf {__version__}"
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.spec.name
 
     @property
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return self.spec.class_names
 
     @property
-    def palette(self):
+    def palette(self) -> tuple[Color, ...]:
         return self.spec.palette
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return self.spec.num_classes
 
-    def split(self, name):
+    def split(self, name: str) -> SplitInfo:
         """The `SplitInfo` of a split, or of several: "train+val" is both, one after the other.
 
         Raises:
@@ -149,7 +154,7 @@ class DatasetInfo:
                 )
         return merge([self.splits[one] for one in names])
 
-    def class_weights(self, split, exponent=1.0):
+    def class_weights(self, split: str, exponent: float = 1.0) -> tuple[float, ...]:
         """Median-frequency weights, (median(f) / f_c)^exponent (eq. 12).
 
         f_c is the share of class c in the pixels of the images that contain it. A class that the
@@ -164,14 +169,14 @@ class DatasetInfo:
         median = 0.5 * (seen[(len(seen) - 1) // 2] + seen[len(seen) // 2])
         return tuple((median / f) ** exponent if f else 1.0 for f in frequencies)
 
-    def save(self, directory):
+    def save(self, directory: str | pathlib.Path) -> None:
         content = {"format_version": FORMAT_VERSION, "ignore_label": IGNORE_LABEL}
         content |= dataclasses.asdict(self)
         path = pathlib.Path(directory) / INFO_FILE
         path.write_text(json.dumps(content, indent=1) + "\n")
 
     @classmethod
-    def load(cls, directory):
+    def load(cls, directory: str | pathlib.Path) -> "DatasetInfo":
         """Reads `dataset.json` of a records directory.
 
         Raises:
@@ -199,7 +204,7 @@ class DatasetInfo:
             raise UserError(f"{path}: damaged ({error}); convert again") from error
 
 
-def _spec_from_json(content):
+def _spec_from_json(content: dict[str, Any]) -> DatasetSpec:
     scoring = content["scoring"]
     sizes = {int(class_id): size for class_id, size in scoring["instance_sizes"].items()}
     categories = {name: tuple(values) for name, values in scoring["categories"].items()}

@@ -1,6 +1,8 @@
 """What the labels of each data set mean; no file is read here."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 IGNORE_LABEL = 255
 
@@ -58,23 +60,23 @@ class DatasetSpec:
     scoring: Scoring = Scoring()
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return len(self.class_names)
 
     @property
-    def class_to_raw(self):
-        """The value in label files of each class id, a tuple."""
+    def class_to_raw(self) -> tuple[int, ...]:
+        """The value in label files of each class id."""
         raw_of = {class_id: raw for raw, class_id in self.raw_to_class.items()}
         return tuple(raw_of[class_id] for class_id in range(self.num_classes))
 
     @property
-    def unevaluated(self):
-        """The values in label files that are no class, a sorted tuple."""
+    def unevaluated(self) -> tuple[int, ...]:
+        """The values in label files that are no class, sorted."""
         ignored = [raw for raw, class_id in self.raw_to_class.items() if class_id == IGNORE_LABEL]
         return tuple(sorted(ignored))
 
 
-def color_wheel(num_classes):
+def color_wheel(num_classes: int) -> tuple[Color, ...]:
     """Distinct colours for any number of classes: the bit-interleaved map of PASCAL VOC, from 1."""
     palette = []
     for index in range(1, num_classes + 1):
@@ -82,7 +84,8 @@ def color_wheel(num_classes):
         for bit in range(8):
             for channel in range(3):
                 color[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
-        palette.append(tuple(color))
+        red, green, blue = color
+        palette.append((red, green, blue))
     return tuple(palette)
 
 
@@ -119,7 +122,7 @@ CAMVID = DatasetSpec(
 )
 
 
-def ade20k(class_names):
+def ade20k(class_names: Sequence[str]) -> DatasetSpec:
     """ADE20K scene parsing: label 0 is ignored, 1..150 are the classes 0..149.
 
     Args:
@@ -252,7 +255,7 @@ MAPILLARY_SIZES = {
 }
 
 
-def mapillary(labels):
+def mapillary(labels: Sequence[dict[str, Any]]) -> DatasetSpec:
     """Mapillary Vistas, any version: a class for each label that is evaluated.
 
     Args:
@@ -260,7 +263,8 @@ def mapillary(labels):
             with `name`, `color`, `evaluate` and `instances`.
     """
     evaluated = [value for value, label in enumerate(labels) if label["evaluate"]]
-    categories = {}  # the first part of a name like object--vehicle--car
+    # By the first part of a name like object--vehicle--car.
+    categories: dict[str, tuple[int, ...]] = {}
     for value in evaluated:
         name = labels[value]["name"].split("--")[0]
         categories[name] = (*categories.get(name, ()), value)

@@ -22,6 +22,7 @@ done
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check --quiet .
+.venv/bin/mypy
 # A file stays in one process, whose fixtures its tests share.
 exec .venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 \
     --dist=loadfile --no-loadscope-reorder "$@"

@@ -5,9 +5,10 @@ from keras import ops
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.ops.distance_transform import euclidean_distance_transform
 from dmls_tf.ops.finite_differences import pad, trim
+from dmls_tf.ops.types import Tensor
 
 
-def label_changes(labels, ignore_label=IGNORE_LABEL):
+def label_changes(labels: Tensor, ignore_label: int = IGNORE_LABEL) -> Tensor:
     """Pixels with another valid label in their 4-neighbourhood: bool `[B, H, W]`.
 
     Args:
@@ -26,12 +27,14 @@ def label_changes(labels, ignore_label=IGNORE_LABEL):
     return changes
 
 
-def boundary_distance(labels, max_distance, ignore_label=IGNORE_LABEL):
+def boundary_distance(
+    labels: Tensor, max_distance: int, ignore_label: int = IGNORE_LABEL
+) -> Tensor:
     """Pixels to the nearest pixel beside a boundary, 0 there, at most `max_distance`.
 
     Args:
         labels: integers `[B, H, W]`.
-        max_distance: a positive integer.
+        max_distance: positive.
         ignore_label: see `label_changes`.
 
     Returns:

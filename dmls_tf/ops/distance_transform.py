@@ -8,7 +8,7 @@ set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
 """
 
 import math
-import numbers
+from collections.abc import Callable, Iterable
 
 from keras import ops
 
@@ -21,12 +21,17 @@ from dmls_tf.ops.parabolas import (
     near_steps,
     steps_along_first_axis,
 )
+from dmls_tf.ops.types import Tensor
 
 # Beyond this many shifts a pass is a loop: unrolled, the graph would grow without a gain.
 MAX_UNROLLED = 64
 
 
-def euclidean_distance_transform(mask, max_distance=None, sampling=None):
+def euclidean_distance_transform(
+    mask: Tensor,
+    max_distance: float | None = None,
+    sampling: float | tuple[float, float] | None = None,
+) -> Tensor:
     """Distance from each non-zero pixel to the nearest zero pixel of its channel.
 
     The convention of SciPy, OpenCV and TensorFlow Addons. A mask has no useful derivative: the
@@ -61,7 +66,9 @@ def euclidean_distance_transform(mask, max_distance=None, sampling=None):
     return ops.stop_gradient(distance)
 
 
-def generalized_distance_transform(cost, sampling=None):
+def generalized_distance_transform(
+    cost: Tensor, sampling: float | tuple[float, float] | None = None
+) -> Tensor:
     """The squared distance transform of a real function, D(x) = min_q |x - q|^2 + cost(q).
 
     (Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled Functions", 2012.) Of 0 on
@@ -90,7 +97,7 @@ def generalized_distance_transform(cost, sampling=None):
     return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
 
 
-def signed_distance(labels, num_classes, band):
+def signed_distance(labels: Tensor, num_classes: int, band: float) -> Tensor:
     """The clipped signed distance functions of a partition (Algorithm 1, line 2).
 
     phi_i = eta(M_i) - eta(1 - M_i) + M_i - 0.5, where M_i is the mask of class i and eta(M) the
@@ -115,12 +122,12 @@ def signed_distance(labels, num_classes, band):
     return _signed_distance(labels, num_classes + 1, band, class_axis=3)[..., :num_classes]
 
 
-def signed_distance_phases_first(labels, num_classes, band):
+def signed_distance_phases_first(labels: Tensor, num_classes: int, band: float) -> Tensor:
     """`signed_distance` as `[B, N, H, W]`; every label must lie in `[0, num_classes)`, N >= 2."""
     return _signed_distance(labels, num_classes, band, class_axis=1)
 
 
-def _signed_distance(labels, num_classes, band, class_axis):
+def _signed_distance(labels: Tensor, num_classes: int, band: float, class_axis: int) -> Tensor:
     if not band > 0:
         raise UserError(f"band must be positive, got {band}")
     classes = ops.reshape(ops.arange(num_classes, dtype="int32"), [-1] + [1] * (3 - class_axis))
@@ -137,15 +144,18 @@ def _signed_distance(labels, num_classes, band, class_axis):
     return ops.stop_gradient(signed)
 
 
-def _near_squared(target, max_distance, spacing, axes):
+def _near_squared(
+    target: Tensor, max_distance: float, spacing: tuple[float, float], axes: tuple[int, int]
+) -> Tensor:
     """Squared distances along two axes, exact below `max_distance`^2, elsewhere not below it."""
     limits = [math.ceil(max_distance / along) for along in spacing]
     dtype = integer_for(max(limits))
     present = ops.any(target)
     steps = ops.cast(limits[0], dtype) * ops.cast(ops.logical_not(target), dtype)
     steps = _along(axes[0], lambda a, axis: near_steps(a, axis, limits[0]), steps, present)
+    far: float = limits[0] ** 2
     if spacing == (1, 1):
-        cost, far = steps * steps, limits[0] ** 2
+        cost = steps * steps
     else:
         cost, far = ops.square(spacing[0] * ops.cast(steps, "float32")), math.inf
     return _along(
@@ -156,7 +166,9 @@ def _near_squared(target, max_distance, spacing, axes):
     )
 
 
-def _along(axis, function, array, present):
+def _along(
+    axis: int, function: Callable[[Tensor, int], Tensor], array: Tensor, present: Tensor
+) -> Tensor:
     """Applies a function along an axis, in front if it is not the last one.
 
     There slices are free in TensorFlow's graph. Without a target there is nothing to do. This
@@ -169,14 +181,14 @@ def _along(axis, function, array, present):
     return ops.moveaxis(array, front, axis)
 
 
-def _far_distance(target, spacing):
+def _far_distance(target: Tensor, spacing: tuple[float, float]) -> Tensor:
     """Distances without a limit, infinity where there is no target: `[B, H, W, C]`."""
     steps = steps_along_first_axis(ops.moveaxis(target, 1, 0))
     columns = ops.transpose(ops.square(spacing[0] * steps), (1, 2, 0, 3))
     return ops.sqrt(ops.swapaxes(lower_envelope(columns, spacing[1]), 1, 2))
 
 
-def _at_minimiser(cost, spacing):
+def _at_minimiser(cost: Tensor, spacing: float) -> Tensor:
     """min_i cost[b, i, m, c] + (spacing (x - i))^2, differentiable: it looks the minimiser up."""
     index = ops.stop_gradient(lower_envelope_argmin(ops.stop_gradient(cost), spacing))
     position = ops.reshape(ops.arange(ops.shape(cost)[1], dtype="int32"), (1, -1, 1, 1))
@@ -184,16 +196,16 @@ def _at_minimiser(cost, spacing):
     return ops.take_along_axis(cost, index, axis=1) + shift * shift
 
 
-def _check_axes(name, array):
+def _check_axes(name: str, array: Tensor) -> None:
     if len(array.shape) != 4:
         raise UserError(f"{name} must have the axes [B, H, W, C], got the shape {array.shape}")
 
 
-def _spacing(sampling):
+def _spacing(sampling: float | tuple[float, float] | None) -> tuple[float, float]:
     """The spacing along H and along W."""
     if sampling is None:
         return 1, 1
-    pair = (sampling, sampling) if isinstance(sampling, numbers.Real) else tuple(sampling)
+    pair = tuple(sampling) if isinstance(sampling, Iterable) else (sampling, sampling)
     if len(pair) != 2 or not all(along > 0 for along in pair):
         raise UserError(f"sampling must be a positive number or a pair of them, got {sampling}")
     return pair

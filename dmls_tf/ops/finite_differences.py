@@ -8,10 +8,12 @@ Cell values live on pixels, fluxes on the faces between two of them.
 
 from keras import ops
 
+from dmls_tf.ops.types import Tensor
+
 X, Y = -1, -2
 
 
-def trim(array, axis, first, last):
+def trim(array: Tensor, axis: int, first: int | Tensor, last: int | Tensor) -> Tensor:
     """The array without its `first` and `last` elements along an axis.
 
     `ops.slice`, whose gradient is a padding: three times faster in TensorFlow than indexing.
@@ -22,37 +24,39 @@ def trim(array, axis, first, last):
     return ops.slice(array, start, size)
 
 
-def pad(array, axis, first, last, value=0):
+def pad(
+    array: Tensor, axis: int, first: int | Tensor, last: int | Tensor, value: float = 0
+) -> Tensor:
     """The array with `first` and `last` elements more along an axis, all of one value."""
     widths = [[0, 0] for _ in array.shape]
     widths[axis] = [first, last]
     return ops.pad(array, widths, constant_values=value)
 
 
-def forward_difference(phi, axis):
+def forward_difference(phi: Tensor, axis: int) -> Tensor:
     """phi[x+1] - phi[x] on the inner faces: one element shorter along `axis`."""
     return trim(phi, axis, 1, 0) - trim(phi, axis, 0, 1)
 
 
-def one_sided_differences(phi, axis):
+def one_sided_differences(phi: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Returns (phi[x] - phi[x-1], phi[x+1] - phi[x]), both of the shape of `phi`."""
     # Replicating the border makes the difference across it zero.
     faces = pad(forward_difference(phi, axis), axis, 1, 1)
     return trim(faces, axis, 0, 1), trim(faces, axis, 1, 0)
 
 
-def central_difference(phi, axis):
+def central_difference(phi: Tensor, axis: int) -> Tensor:
     """(phi[x+1] - phi[x-1]) / 2, of the shape of `phi`."""
     backward, forward = one_sided_differences(phi, axis)
     return 0.5 * (backward + forward)
 
 
-def face_average(values, axis):
+def face_average(values: Tensor, axis: int) -> Tensor:
     """(values[x] + values[x+1]) / 2 on the inner faces: one element shorter along `axis`."""
     return 0.5 * (trim(values, axis, 1, 0) + trim(values, axis, 0, 1))
 
 
-def divergence(flux_x, flux_y):
+def divergence(flux_x: Tensor, flux_y: Tensor) -> Tensor:
     """Divergence of fluxes on the inner faces; nothing flows through the image border.
 
     Args:
@@ -67,13 +71,13 @@ def divergence(flux_x, flux_y):
     return out_x + out_y
 
 
-def central_norm(phi):
+def central_norm(phi: Tensor) -> Tensor:
     """|grad phi| by central differences, of the shape of `phi`."""
     dx, dy = central_difference(phi, X), central_difference(phi, Y)
     return _root(dx * dx + dy * dy)
 
 
-def upwind_norm(phi, speed):
+def upwind_norm(phi: Tensor, speed: Tensor) -> Tensor:
     """|grad phi| by Godunov's upwind scheme for phi_t + speed |grad phi| = 0.
 
     Differences are taken from the side the front comes from, so an expanding front neither
@@ -92,7 +96,7 @@ def upwind_norm(phi, speed):
     return _root(total)
 
 
-def _root(squared):
+def _root(squared: Tensor) -> Tensor:
     """The square root, with a derivative at 0; exactly 0 there, so that what is flat stays."""
     smoothing = 2.0**-20
     return ops.sqrt(squared + smoothing**2) - smoothing

@@ -27,12 +27,13 @@ from dmls_tf.ops.finite_differences import (
     forward_difference,
     upwind_norm,
 )
+from dmls_tf.ops.types import Tensor
 
 # Added to |grad phi|^2 of a unit-slope phi: with 1e-8 the gradient of twenty steps reaches 1e20.
 NORMAL_SMOOTHING = 1e-2
 
 
-def region_force(log_likelihood, rho=None, scale=1.0):
+def region_force(log_likelihood: Tensor, rho: float | None = None, scale: float = 1.0) -> Tensor:
     """The competition of regions, F_i = log f_i - max(rho, max_{j != i} log f_j) (eqs 9, 10).
 
     Positive where the pixel belongs to phase i, which then grows.
@@ -49,7 +50,9 @@ def region_force(log_likelihood, rho=None, scale=1.0):
     return force_of_some(log_likelihood, largest_two(log_likelihood), rho, scale)
 
 
-def force_of_some(log_likelihood, strongest, rho, scale):
+def force_of_some(
+    log_likelihood: Tensor, strongest: tuple[Tensor, Tensor], rho: float | None, scale: float
+) -> Tensor:
     """`region_force` of some of the phases.
 
     Args:
@@ -67,7 +70,7 @@ def force_of_some(log_likelihood, strongest, rho, scale):
     return ops.clip(scale * (log_likelihood - strongest_other), -1.0, 1.0)
 
 
-def largest_two(values):
+def largest_two(values: Tensor) -> tuple[Tensor, Tensor]:
     """The two largest values of each pixel, equal in a tie: two arrays `[B, 1, H, W]`.
 
     Plane by plane: a fifth of the time of masking the maximum of all and looking again.
@@ -80,7 +83,7 @@ def largest_two(values):
     return largest[:, None], second[:, None]
 
 
-def curvature(phi, mean="all"):
+def curvature(phi: Tensor, mean: str | float = "all") -> Tensor:
     """K_i = div(T n_i), n_i = grad phi_i / |grad phi_i|, T = mean_j n_j n_j^T (eqs 7, 8).
 
     T is a 2 x 2 matrix a pixel, evaluated with the normals on the faces between pixels.
@@ -99,7 +102,7 @@ def curvature(phi, mean="all"):
     return divergence(flux_x, flux_y)
 
 
-def _normal_at_faces(phi, axis, other_axis):
+def _normal_at_faces(phi: Tensor, axis: int, other_axis: int) -> tuple[Tensor, Tensor]:
     """Unit normal on the faces along `axis`: (component across the face, component along it)."""
     across = forward_difference(phi, axis)
     along = face_average(central_difference(phi, other_axis), axis)
@@ -107,7 +110,7 @@ def _normal_at_faces(phi, axis, other_axis):
     return across * length, along * length
 
 
-def _tensor_flux(across, along, mean):
+def _tensor_flux(across: Tensor, along: Tensor, mean: str | float) -> Tensor:
     """The component across the face of T n_i: sum_j (n_j . n_i) n_j,across / number of phases."""
     if mean == "all":
         count = float(across.shape[1])
@@ -121,7 +124,14 @@ def _tensor_flux(across, along, mean):
     return t_across * across + t_along * along
 
 
-def evolve(phi, force, num_steps, dt, epsilon=1.0, curvature_mean="all"):
+def evolve(
+    phi: Tensor,
+    force: Tensor,
+    num_steps: int,
+    dt: float,
+    epsilon: float = 1.0,
+    curvature_mean: str | float = "all",
+) -> Tensor:
     """Moves the level-set functions for a time of `num_steps * dt` (eq. 7).
 
     Args:
@@ -143,6 +153,6 @@ def evolve(phi, force, num_steps, dt, epsilon=1.0, curvature_mean="all"):
     return phi
 
 
-def assign(phi):
+def assign(phi: Tensor) -> Tensor:
     """The phase of each pixel, argmin_i phi_i (eq. 6): int32 `[B, H, W]`, no overlap, no void."""
     return ops.cast(ops.argmin(phi, axis=1), "int32")

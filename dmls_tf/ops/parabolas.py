@@ -15,17 +15,19 @@ instead of a scan for the unbounded first pass (twice the time in the graph, 4 t
 """
 
 import math
+from collections.abc import Callable
 
 from keras import ops
 
 from dmls_tf.ops.finite_differences import pad, trim
+from dmls_tf.ops.types import Tensor
 
 CHUNK = 32  # shifts in one turn of the loop
 FAR = 1e38  # a cost that no minimum is attained at, without the pitfalls of infinity
 LANES = 64  # lines in one block: its arrays stay in a processor's cache
 
 
-def near_steps(steps, axis, limit):
+def near_steps(steps: Tensor, axis: int, limit: int) -> Tensor:
     """Steps along an axis to the nearest zero of `steps`, which is `limit` elsewhere."""
     padded = pad(steps, axis, limit - 1, limit - 1, limit)
     reach, step = limit - 1, 1
@@ -37,7 +39,7 @@ def near_steps(steps, axis, limit):
     return padded
 
 
-def near_envelope(cost, axis, reach, far, spacing=1):
+def near_envelope(cost: Tensor, axis: int, reach: int, far: float, spacing: float = 1) -> Tensor:
     """min over |k| <= reach of cost[x + k] + (spacing k)^2; beyond the border the cost is `far`."""
     padded = pad(cost, axis, reach, reach, far)
     envelope = cost
@@ -49,16 +51,16 @@ def near_envelope(cost, axis, reach, far, spacing=1):
     return envelope
 
 
-def integer_for(limit):
+def integer_for(limit: int) -> str:
     """The integer type that holds a sum of two squares up to limit^2 each."""
     return "int16" if 2 * limit**2 < 2**15 else "int32"
 
 
-def steps_along_first_axis(target):
+def steps_along_first_axis(target: Tensor) -> Tensor:
     """Steps along axis 0 to the nearest true element, float32, infinity where there is none."""
     cost = ops.where(target, 0.0, math.inf)
 
-    def walk(steps, line):
+    def walk(steps: Tensor, line: Tensor) -> tuple[Tensor, Tensor]:
         steps = ops.minimum(steps + 1.0, line)
         return steps, steps
 
@@ -67,10 +69,10 @@ def steps_along_first_axis(target):
     return ops.scan(walk, start, forward, reverse=True)[1]
 
 
-def lower_envelope(cost, spacing=1.0):
+def lower_envelope(cost: Tensor, spacing: float = 1.0) -> Tensor:
     """min_i cost[b, i, m, c] + (spacing (x - i))^2 for every x, over the whole axis 1."""
 
-    def improve(best, left, right, shift):
+    def improve(best: list[Tensor], left: Tensor, right: Tensor, shift: Tensor) -> list[Tensor]:
         return [ops.minimum(best[0], ops.minimum(left, right) + (spacing * shift) ** 2)]
 
     return _over_blocks(
@@ -78,19 +80,19 @@ def lower_envelope(cost, spacing=1.0):
     )
 
 
-def lower_envelope_argmin(cost, spacing=1.0):
+def lower_envelope_argmin(cost: Tensor, spacing: float = 1.0) -> Tensor:
     """The i of `lower_envelope`, int32; of several, the nearest, then the left one."""
 
     # The shift is held as 2 |shift| + 1[to the right], which only rises. Signs, because a
     # comparison costs ten times as much in TensorFlow's graph.
-    def improve(best, left, right, shift):
+    def improve(best: list[Tensor], left: Tensor, right: Tensor, shift: Tensor) -> list[Tensor]:
         value, code = best
         lower = ops.minimum(left, right) + (spacing * shift) ** 2
         candidate = 2.0 * shift + _is_positive(left - right)
         code = ops.maximum(code, candidate * _is_positive(value - lower))
         return [ops.minimum(value, lower), code]
 
-    def argmin(block):
+    def argmin(block: Tensor) -> Tensor:
         start = [block, ops.zeros_like(block)]
         code = ops.cast(_envelope(block, start, improve, spacing, beyond=FAR)[1], "int32")
         position = ops.expand_dims(ops.arange(ops.shape(block)[0], dtype="int32"), 1)
@@ -99,11 +101,11 @@ def lower_envelope_argmin(cost, spacing=1.0):
     return _over_blocks(argmin, ops.minimum(cost, FAR))
 
 
-def _is_positive(values):
+def _is_positive(values: Tensor) -> Tensor:
     return ops.sign(ops.relu(values))
 
 
-def _over_blocks(function, cost):
+def _over_blocks(function: Callable[[Tensor], Tensor], cost: Tensor) -> Tensor:
     """Applies a function of `[L, lanes]`, at most `LANES` of them, to an array `[B, L, M, C]`."""
     batch, length, width, channels = ops.shape(cost)
     count = -(-width // LANES)
@@ -117,16 +119,22 @@ def _over_blocks(function, cost):
     return trim(result, 2, 0, missing)
 
 
-def _envelope(cost, best, improve, spacing, beyond):
+def _envelope(
+    cost: Tensor,
+    best: list[Tensor],
+    improve: Callable[..., list[Tensor]],
+    spacing: float,
+    beyond: float,
+) -> list[Tensor]:
     """Shows `improve` the pairs cost[x - k], cost[x + k] of `[L, M]`, for rising k."""
     length, lowest = ops.shape(cost)[0], ops.min(cost, axis=0)
 
-    def may_improve(shift, best, left, right):
+    def may_improve(shift: Tensor, best: list[Tensor], left: Tensor, right: Tensor) -> Tensor:
         highest = ops.max(best[0], axis=0)  # a line without a finite cost has nothing to gain
         nearer = lowest + (spacing * ops.cast(shift, cost.dtype)) ** 2 < highest
         return ops.logical_and(shift < length, ops.any(nearer))
 
-    def turn(shift, best, left, right):
+    def turn(shift: Tensor, best: list[Tensor], left: Tensor, right: Tensor) -> tuple:
         # left[t] = cost[t - shift - CHUNK + 1] and right[t] = cost[t + shift].
         for c in range(CHUNK):
             rest = CHUNK - 1 - c

@@ -6,8 +6,10 @@ pixels of all others form one more region, the rest, which stands still.
 
 from keras import ops
 
+from dmls_tf.ops.types import Tensor
 
-def largest_phases(labels, num_classes, count):
+
+def largest_phases(labels: Tensor, num_classes: int, count: int) -> Tensor:
     """The `count` classes that cover most pixels of each image, by falling area.
 
     Args:
@@ -25,7 +27,7 @@ def largest_phases(labels, num_classes, count):
     return ops.cast(ops.top_k(ops.reshape(area, (batch, num_classes)), count)[1], "int32")
 
 
-def positions(phases, num_classes):
+def positions(phases: Tensor, num_classes: int) -> Tensor:
     """Where each class stands in `phases`, M if it does not: int32 `[B, N]`."""
     found = ops.equal(phases[:, None, :], ops.arange(num_classes, dtype="int32")[:, None])
     count = phases.shape[1]
@@ -33,14 +35,14 @@ def positions(phases, num_classes):
     return count - ops.max(ops.cast(found, "int32") * (count - ops.arange(count)), axis=-1)
 
 
-def renumber(labels, position):
+def renumber(labels: Tensor, position: Tensor) -> Tensor:
     """Labels `[B, H, W]` as positions in `phases`; M on pixels of the rest."""
     batch, height, width = ops.shape(labels)
     flat = ops.reshape(labels, (batch, -1))
     return ops.reshape(ops.take_along_axis(position, flat, axis=1), (batch, height, width))
 
 
-def select(planes, indices):
+def select(planes: Tensor, indices: Tensor) -> Tensor:
     """Planes `[B, N, H, W]` of an image at its indices `[B, M]`: `[B, M, H, W]`."""
     batch, count, height, width = ops.shape(planes)
     image = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1))
@@ -49,7 +51,7 @@ def select(planes, indices):
     return ops.reshape(chosen, (batch, -1, height, width))
 
 
-def restore(phi, rest, labels, position, outside):
+def restore(phi: Tensor, rest: Tensor, labels: Tensor, position: Tensor, outside: float) -> Tensor:
     """Level sets of all N classes from those of M and of the rest.
 
     Args:

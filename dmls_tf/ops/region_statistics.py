@@ -4,8 +4,12 @@ the classic statistics of active contours.
 
 from keras import ops
 
+from dmls_tf.ops.types import Tensor
 
-def region_moments(features, membership, min_deviation=1e-2):
+
+def region_moments(
+    features: Tensor, membership: Tensor, min_deviation: float = 1e-2
+) -> tuple[Tensor, Tensor]:
     """Mean and logarithm of the standard deviation of each feature in each region.
 
     Args:
@@ -27,7 +31,7 @@ def region_moments(features, membership, min_deviation=1e-2):
     return mean, 0.5 * ops.log(variance)
 
 
-def gaussian_log_density(features, mean, log_deviation):
+def gaussian_log_density(features: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
     """log f_i of eq. 9 for independent Gaussian features, without its constant, divided by d.
 
     Args:
@@ -45,7 +49,9 @@ def gaussian_log_density(features, mean, log_deviation):
     return (total - ops.sum(log_deviation, axis=-1)[:, :, None, None]) / features.shape[1]
 
 
-def gaussian_log_likelihood(features, membership, min_deviation=1e-2):
+def gaussian_log_likelihood(
+    features: Tensor, membership: Tensor, min_deviation: float = 1e-2
+) -> Tensor:
     """log f_i of eq. 9, f_i a Gaussian with the mean and deviations of region i in this image.
 
     "Estimated from a number of previously selected points belonging to that region" (the paper,

@@ -6,8 +6,10 @@ TensorFlow for images of unknown size. There, two neighbours are gathered along 
 
 from keras import ops
 
+from dmls_tf.ops.types import Tensor
 
-def resize_bilinear(maps, height, width):
+
+def resize_bilinear(maps: Tensor, height: int | Tensor, width: int | Tensor) -> Tensor:
     """Bilinear resize with half-pixel centres, without anti-aliasing.
 
     Args:
@@ -22,7 +24,7 @@ def resize_bilinear(maps, height, width):
     return _interpolate(_interpolate(maps, height, 1), width, 2)
 
 
-def _interpolate(maps, size, axis):
+def _interpolate(maps: Tensor, size: int | Tensor, axis: int) -> Tensor:
     length = ops.shape(maps)[axis]
     scale = ops.cast(length, "float32") / ops.cast(size, "float32")
     centre = (ops.cast(ops.arange(size), "float32") + 0.5) * scale - 0.5
