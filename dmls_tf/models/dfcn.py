@@ -148,7 +148,9 @@ def build_decoder(backbone, config):
     """
     *skips, deepest = [keras.Input(output.shape[1:]) for output in backbone.body.outputs]
     summit = keras.Model(deepest, _convolution(config.decoder_channels, 1, "deep")(deepest))
-    features = [*skips, keras.Input(summit.output_shape[1:])]
+    inputs = [*skips, keras.Input(summit.output_shape[1:])]
+    # Not every skip is read, and Keras 3.12, the last for Python 3.10, refuses idle inputs.
+    features = layers.Identity()(inputs)
     x = _activate(features[-1], config, "deep")
     for stride in (8, 4, 2):
         if stride < config.score_stride:
@@ -159,7 +161,7 @@ def build_decoder(backbone, config):
         x = layers.Concatenate()([ResizeLike()([x, skip]), skip])
         x = _convolve(x, channels, 3, config, f"decode{stride}")
     logits = layers.Conv2D(config.num_classes, 1, name="scores", dtype="float32")(x)
-    return summit, keras.Model(features, [logits, x], name="decoder")
+    return summit, keras.Model(inputs, [logits, x], name="decoder")
 
 
 def _convolve(x, channels, kernel_size, config, name):
