@@ -16,6 +16,14 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["dmls_tf*", "data_prep"]),
     python_requires=">=3.10",
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.8",
@@ -32,6 +40,7 @@ setup(
             "scikit-image",
             "jax",
             "tensorboard",
+            "build",
             "ruff",
             "mypy",
         ],
