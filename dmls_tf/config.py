@@ -64,6 +64,13 @@ class ModelConfig:
             class weights are added to the coarse scores and to log f, at inference only. Scores
             that were learned with those weights are calibrated by a negative number.
         batch_norm_momentum: of every batch normalisation; lower for short training runs.
+
+    >>> config = ModelConfig(num_classes=19, backbone="resnet101")
+    >>> dataclasses.replace(config, num_steps=2).num_steps
+    2
+    >>> dataclasses.replace(config, output_stride=32)
+    Traceback (most recent call last):
+    dmls_tf.errors.UserError: output_stride must be 8 or 16, got 32
     """
 
     num_classes: int

@@ -78,6 +78,13 @@ def count_shard(
         label_pixels: for each image, 256 counts of the values in its label.
         num_classes: N.
         num_skipped: images that were left out.
+
+    >>> label_pixels = np.zeros((2, 256), int)
+    >>> label_pixels[0, [0, 1]] = 30, 10
+    >>> label_pixels[1, [0, 255]] = 35, 5
+    >>> info = count_shard(ShardInfo("train-0", 2, 0, ""), label_pixels, num_classes=2)
+    >>> info.class_pixels, info.class_images, info.class_image_pixels, info.ignored_pixels
+    ((65, 10), (2, 1), (80, 40), 5)
     """
     pixels = np.array(label_pixels, np.int64).reshape(-1, IGNORE_LABEL + 1)
     present = pixels[:, :num_classes] > 0

@@ -49,6 +49,11 @@ class DatasetSpec:
         instance_divisor: the values of instance maps, integer-divided by it, are label values;
             0 for a data set without instance maps.
         scoring: how its benchmark scores.
+
+    >>> CITYSCAPES.num_classes, CITYSCAPES.class_names[:2], CITYSCAPES.class_to_raw[:2]
+    (19, ('road', 'sidewalk'), (7, 8))
+    >>> CAMVID.unevaluated
+    (11,)
     """
 
     name: str
@@ -77,7 +82,11 @@ class DatasetSpec:
 
 
 def color_wheel(num_classes: int) -> tuple[Color, ...]:
-    """Distinct colours for any number of classes: the bit-interleaved map of PASCAL VOC, from 1."""
+    """Distinct colours for any number of classes: the bit-interleaved map of PASCAL VOC, from 1.
+
+    >>> color_wheel(3)
+    ((128, 0, 0), (0, 128, 0), (128, 128, 0))
+    """
     palette = []
     for index in range(1, num_classes + 1):
         color = [0, 0, 0]

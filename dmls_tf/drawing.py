@@ -16,6 +16,9 @@ def colorize(label, palette):
 
     Returns:
         uint8 `[H, W, 3]`.
+
+    >>> colorize([[0, 1, 255]], palette=[(128, 0, 0), (0, 128, 0)]).tolist()
+    [[[128, 0, 0], [0, 128, 0], [0, 0, 0]]]
     """
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette

@@ -15,8 +15,10 @@ def replacing(path):
     An error or a killed process leaves what was there before; the latter also leaves the temporary
     file, hidden beside it.
 
-        with replacing("counts.json") as temporary:
-            temporary.write_text("{}")
+    >>> with replacing("counts.json") as temporary:
+    ...     num_written = temporary.write_text("{}")
+    >>> pathlib.Path("counts.json").read_text()
+    '{}'
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -37,6 +37,13 @@ def make_segmenter(network, num_classes, config, confidence=False):
         num_classes: N.
         config: an `InferenceConfig`.
         confidence: whether it is asked for.
+
+    >>> from dmls_tf.config import InferenceConfig
+    >>> def bright(images):
+    ...     return {"bright": tf.stack([127.5 - images[..., 0], images[..., 0] - 127.5], -1)}
+    >>> segment = make_segmenter(bright, 2, InferenceConfig())
+    >>> segment(np.full((1, 3, 3), [[[9], [200], [255]]], np.uint8))["bright"].labels.tolist()
+    [[0, 1, 1]]
     """
     image_type = tf.TensorSpec([None, None, 3], tf.uint8)
 
@@ -186,7 +193,11 @@ def _rows(scores_of, image, window, overlap):
 
 
 def window_starts(length, window, overlap):
-    """Where windows along an axis begin, and how long they are: all the same."""
+    """Where windows along an axis begin, and how long they are: all the same.
+
+    >>> window_starts(100, 40, overlap=0.25)
+    ([0, 30, 60], 40)
+    """
     window = min(length, window)
     step = max(1, round(window * (1 - overlap)))
     return [*range(0, length - window, step), length - window], window

@@ -36,6 +36,10 @@ def png_bytes(pixels, palette=None):
     Args:
         pixels: ids, uint8 `[H, W]`, or an image, uint8 `[H, W, 3]`.
         palette: an RGB colour an id, to show them in; None for grey.
+
+    >>> file = png_bytes(np.array([[0, 1]], np.uint8), palette=[(128, 0, 0), (0, 128, 0)])
+    >>> read_label(io.BytesIO(file)).tolist()
+    [[0, 1]]
     """
     image = Image.fromarray(pixels)
     if palette is not None:

@@ -63,6 +63,14 @@ class WeightedCrossEntropy(PixelLoss):
         ignore_label: the label of pixels that count nothing.
 
     Call arguments and result: as for `PixelLoss`.
+
+    >>> labels, logits = np.array([[[0, 0, 1, 255]]]), np.zeros((1, 1, 4, 2))
+    >>> loss = WeightedCrossEntropy(class_weights=[1, 2])
+    >>> weights, count = loss.pixel_weights(labels)
+    >>> print(np.asarray(weights), float(count))
+    [[[1. 2. 3. 0.]]] 3.0
+    >>> round(float(loss(labels, logits)), 3)  # (1 + 2 + 3) log 2 / 3
+    1.386
     """
 
     def __init__(
@@ -106,6 +114,10 @@ class BoundaryCrossEntropy(PixelLoss):
         ignore_label: the label of pixels that count nothing.
 
     Call arguments and result: as for `PixelLoss`.
+
+    >>> weights, count = BoundaryCrossEntropy(width=1).pixel_weights(np.array([[[0, 0, 0, 1, 1]]]))
+    >>> print(np.asarray(weights), float(count))
+    [[[0. 1. 1. 1. 1.]]] 4.0
     """
 
     def __init__(self, width=4, ignore_label=IGNORE_LABEL, name="boundary_cross_entropy", **kwargs):

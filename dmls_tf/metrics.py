@@ -68,6 +68,12 @@ class ConfusionMatrix(keras.metrics.Metric):
     Raises:
         UserError: by `result()`: a label or a prediction that is not ignored was out of range.
             In a function that is being traced nothing can be raised; all counts are -1 there.
+
+    >>> matrix = ConfusionMatrix(num_classes=2)
+    >>> matrix.update_state(np.array([[[0, 0, 0, 1, 255]]]), np.array([[[0, 0, 1, 1, 1]]]))
+    >>> print(np.asarray(matrix.result()))
+    [[2 1]
+     [0 1]]
     """
 
     default_name = "confusion_matrix"
@@ -188,6 +194,10 @@ def scores_of(matrix, absent_iou=None):
             predictions of no class, which are wrong.
         absent_iou: IoU of a class that neither labels nor predictions contain; None leaves it out
             of the mean.
+
+    >>> scores = scores_of([[2, 1], [0, 1]])
+    >>> scores.pixel_accuracy, [round(iou, 3) for iou in scores.class_iou]
+    (0.75, [0.667, 0.5])
     """
     matrix = np.asarray(matrix, np.int64)
     hits, truth = np.diagonal(matrix), matrix.sum(1)

@@ -21,6 +21,9 @@ class Server:
         timeout: seconds for an answer, repeated attempts included.
         retries: further attempts where the server is busy, restarting or away.
         max_message: bytes that a request or an answer may have.
+
+    >>> print(Server("localhost:8501"))
+    localhost:8501, model dmls
     """
 
     address: str

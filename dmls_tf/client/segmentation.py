@@ -35,7 +35,13 @@ def segmenter(ask):
 
 
 def read_classes(ask):
-    """Names and colours of the classes, from the model card."""
+    """Names and colours of the classes, from the model card.
+
+    >>> def ask(signature, key, values):
+    ...     return {"json": [b'["road", "sky"]', b"[[128, 64, 128], [70, 130, 180]]"]}
+    >>> read_classes(ask)
+    (['road', 'sky'], [[128, 64, 128], [70, 130, 180]])
+    """
     classes, palette = ask("about", "fields", [b"classes", b"palette"])["json"]
     return json.loads(_text(classes)), json.loads(_text(palette))
 

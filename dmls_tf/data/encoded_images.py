@@ -2,9 +2,12 @@
 
 The decoders of TensorFlow fail the whole graph on a damaged file, allocate what its header claims,
 and leave a photograph as the camera was held. Here the size is read before anything is decoded,
-what cannot be decoded becomes an empty image and a reason, and EXIF orientation is obeyed:
+what cannot be decoded becomes an empty image and a reason, and EXIF orientation is obeyed.
 
-    image, error = read_image(content, max_pixels=50_000_000)
+    >>> file = tf.io.encode_png(np.zeros((20, 30, 3), np.uint8))
+    >>> image, error = read_image(file, max_pixels=500)
+    >>> tuple(image.shape), error.numpy()
+    ((0, 0, 3), b'20 x 30 pixels, more than 500')
 """
 
 import tensorflow as tf

@@ -46,6 +46,12 @@ class MultiphaseLevelSet(keras.layers.Layer):
 
     Raises:
         UserError: an argument outside its range.
+
+    >>> scores = np.array([[[[1, 0], [1, 0], [0, 1], [0, 1]]]], "float32")  # 1 x 4 pixels, N = 2
+    >>> log_likelihood = np.array([[[[1, 0], [1, 0], [1, 0], [0, 1]]]], "float32")
+    >>> layer = MultiphaseLevelSet(num_steps=2, dt=0.5, epsilon=0)
+    >>> print(np.argmax(scores, -1), np.argmax(layer(scores, log_likelihood), -1))
+    [[[0 0 1 1]]] [[[0 0 0 1]]]
     """
 
     def __init__(

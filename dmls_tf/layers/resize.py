@@ -16,6 +16,10 @@ class ResizeLike(keras.layers.Layer):
 
     Returns:
         `[B, H, W, C]`, of the layer's compute dtype.
+
+    >>> scores, images = np.zeros((1, 6, 8, 19)), np.zeros((1, 48, 64, 3))
+    >>> tuple(ResizeLike()([scores, images]).shape)
+    (1, 48, 64, 19)
     """
 
     def call(self, inputs):

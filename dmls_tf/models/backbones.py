@@ -8,8 +8,13 @@ scaling it was trained with, and the layers to tap.
 The encoder is cut after its first convolution, so that the recurrence can compute W_I * I once
 and add W_P * P before the first normalisation or activation (eq. 2):
 
-    backbone = build_backbone("resnet50", output_stride=16)
-    features = backbone.body(backbone.stem(images) + prior)      # {stride: map}, finest first
+    >>> backbone = build_backbone("mobilenetv2", output_stride=16)
+    >>> prior = 0.0  # W_P * P
+    >>> maps = backbone.body(backbone.stem(np.zeros((1, 64, 96, 3))) + prior)
+    >>> [tuple(features.shape[1:3]) for features in maps]
+    [(32, 48), (16, 24), (8, 12), (4, 6), (4, 6)]
+    >>> backbone.strides
+    (2, 4, 8, 16, 16)
 """
 
 import copy

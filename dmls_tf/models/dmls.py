@@ -175,7 +175,15 @@ def _build_level_set(config, num_steps):
 
 
 def build_dmls(config, metadata=None):
-    """Builds a `DMLS` with fresh weights, as `config` (a `ModelConfig`) says."""
+    """Builds a `DMLS` with fresh weights, as `config` (a `ModelConfig`) says.
+
+    >>> model = build_dmls(ModelConfig(num_classes=3, backbone="mobilenetv2", num_steps=1))
+    >>> outputs = model(np.zeros((1, 40, 60, 3)))
+    >>> list(outputs), model.final_output
+    (['coarse_1', 'likelihood_1', 'evolved_1'], 'evolved_1')
+    >>> tuple(outputs["evolved_1"].shape)
+    (1, 40, 60, 3)
+    """
     return DMLS(config, metadata, name="dmls")
 
 

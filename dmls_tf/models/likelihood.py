@@ -11,10 +11,8 @@ belonging to that region". The readings of that, behind one interface:
     scores           the coarse scores themselves; without training they cannot move a contour
     scores+adaptive  the sum of both
 
-`prepare` is what the recurrent steps share; a call is one step:
-
-    prepared = likelihood.prepare(image, image_features)
-    log_f = likelihood(prepared, scores, step)
+`prepare(image, image_features)` is what the recurrent steps share; a call, with that, the coarse
+scores and the outputs of the `DFCN`, is one step.
 """
 
 import keras

@@ -14,6 +14,9 @@ def label_changes(labels: Tensor, ignore_label: int = IGNORE_LABEL) -> Tensor:
     Args:
         labels: integers `[B, H, W]`.
         ignore_label: of pixels that are not valid: no boundary runs along them.
+
+    >>> print(np.asarray(label_changes(np.array([[[3, 3, 3, 5, 5, 255, 7]]]))))
+    [[[False False  True  True False False False]]]
     """
     valid = ops.not_equal(labels, ignore_label)
     changes = ops.zeros_like(valid)
@@ -39,6 +42,9 @@ def boundary_distance(
 
     Returns:
         float32 `[B, H, W]`.
+
+    >>> print(np.asarray(boundary_distance(np.array([[[3, 3, 3, 5, 5, 5, 5]]]), max_distance=2)))
+    [[[2. 1. 0. 0. 1. 2. 2.]]]
     """
     elsewhere = ops.logical_not(label_changes(labels, ignore_label))[..., None]
     return euclidean_distance_transform(elsewhere, max_distance)[..., 0]

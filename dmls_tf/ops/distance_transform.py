@@ -3,8 +3,11 @@
 Exact to float32 rounding, or cut off at `max_distance`, which is much faster: all that a level
 set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
 
-    >>> euclidean_distance_transform([[[[0], [1], [1]]]])[..., 0]     # one image, 1 x 3 pixels
-    [[[0., 1., 2.]]]
+    >>> mask = [[[[1], [1], [0], [1], [1]]]]  # one image of 1 x 5 pixels, one channel
+    >>> print(np.ravel(euclidean_distance_transform(mask)))
+    [2. 1. 0. 1. 2.]
+    >>> print(np.ravel(euclidean_distance_transform(mask, sampling=(1, 0.5))))
+    [1.  0.5 0.  0.5 1. ]
 """
 
 import math
@@ -85,6 +88,10 @@ def generalized_distance_transform(
 
     Raises:
         UserError: a cost that has not four axes or is not float; see also `sampling` there.
+
+    >>> cost = [[[[9.0], [0.0], [9.0], [9.0], [3.0]]]]
+    >>> print(np.ravel(generalized_distance_transform(cost)))
+    [1. 0. 1. 4. 3.]
     """
     cost = ops.convert_to_tensor(cost)
     _check_axes("cost", cost)
@@ -114,6 +121,11 @@ def signed_distance(labels: Tensor, num_classes: int, band: float) -> Tensor:
 
     Raises:
         UserError: a band that is not positive.
+
+    >>> phi = signed_distance([[[0, 0, 1, 1]]], num_classes=2, band=8)
+    >>> print(np.asarray(phi)[0, 0].T)  # of each class, along the row
+    [[-1.5 -0.5  0.5  1.5]
+     [ 1.5  0.5 -0.5 -1.5]]
     """
     labels = ops.cast(labels, "int32")
     known = ops.logical_and(labels >= 0, labels < num_classes)

@@ -4,6 +4,12 @@ Every function works along the last two axes, `[..., H, W]`, so that a batch of 
 functions is held phases-first, `[B, N, H, W]`: the long inner loops then run over one
 contiguous plane, which took 0.6 of the time of the channels-last layout on a CPU.
 Cell values live on pixels, fluxes on the faces between two of them.
+
+    >>> phi = np.array([[0.0, 1.0, 3.0, 3.0]])
+    >>> print(np.asarray(forward_difference(phi, X)))
+    [[1. 2. 0.]]
+    >>> print(np.asarray(central_difference(phi, X)))
+    [[0.5 1.5 1.  0. ]]
 """
 
 from keras import ops

@@ -7,7 +7,14 @@ slope inside its band. One step of the evolution is
     phi <- phi - dt (F |grad phi|_upwind - epsilon K |grad phi|_central)          (eq. 7)
 
 with a force F that is bounded to [-1, 1]: a contour moves by at most one pixel per unit time.
-Both terms together are stable up to dt = 0.4, the force alone up to 0.7.
+Both terms together are stable up to dt = 0.4, the force alone up to 0.7. Two phases, of which the
+left one grows for a unit of time:
+
+    >>> left = np.array([-1.5, -0.5, 0.5, 1.5], "float32")
+    >>> phi = np.stack([left, -left]).reshape(1, 2, 1, 4)
+    >>> force = np.array([1.0, -1.0], "float32").reshape(1, 2, 1, 1)
+    >>> print(np.asarray(assign(phi)), np.asarray(assign(evolve(phi, force, 2, dt=0.5, epsilon=0))))
+    [[[0 0 1 1]]] [[[0 0 0 1]]]
 
 Tried, and not faster on a CPU: one replicated border instead of zero fluxes through it, T at the
 pixels averaged to the faces, sums over the phases written out, conditions between the stages.
@@ -46,6 +53,11 @@ def region_force(log_likelihood: Tensor, rho: float | None = None, scale: float 
 
     Returns:
         `[B, N, H, W]` in [-1, 1].
+
+    >>> log_likelihood = np.array([[2.0, 0.0], [1.5, 3.0]]).reshape(1, 2, 1, 2)
+    >>> print(np.asarray(region_force(log_likelihood))[0, :, 0])  # a row a phase
+    [[ 0.5 -1. ]
+     [-0.5  1. ]]
     """
     return force_of_some(log_likelihood, largest_two(log_likelihood), rho, scale)
 

@@ -19,6 +19,9 @@ def largest_phases(labels: Tensor, num_classes: int, count: int) -> Tensor:
 
     Returns:
         int32 `[B, M]`.
+
+    >>> print(np.asarray(largest_phases(np.array([[[4, 4, 4, 1, 1, 3]]]), num_classes=5, count=2)))
+    [[4 1]]
     """
     batch = ops.shape(labels)[0]
     image = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1))

@@ -59,6 +59,12 @@ def gaussian_log_likelihood(
     of Chan and Vese (2001).
 
     Args and result: see `region_moments` and `gaussian_log_density`.
+
+    >>> grey = np.array([0, 2, 8, 10], "float32").reshape(1, 1, 1, 4)
+    >>> halves = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], "float32").reshape(1, 2, 1, 4)
+    >>> print(np.asarray(gaussian_log_likelihood(grey, halves))[0, :, 0])  # means 1, 9; deviation 1
+    [[ -0.5  -0.5 -24.5 -40.5]
+     [-40.5 -24.5  -0.5  -0.5]]
     """
     moments = region_moments(features, membership, min_deviation)
     return gaussian_log_density(features, *moments)

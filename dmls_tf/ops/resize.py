@@ -18,6 +18,9 @@ def resize_bilinear(maps: Tensor, height: int | Tensor, width: int | Tensor) -> 
 
     Returns:
         `[B, height, width, C]`, of the dtype of `maps`.
+
+    >>> print(np.ravel(resize_bilinear(np.array([[[[0.0], [4.0]]]], "float32"), 1, 4)))
+    [0. 1. 3. 4.]
     """
     if isinstance(height, int) and isinstance(width, int):
         return ops.image.resize(maps, (height, width), data_format="channels_last")
