@@ -77,8 +77,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def rest_server(served):
-    """Serves over REST; gives "host:port"."""
+def rest_server(served, port=0):
+    """Serves over REST, at any free port; gives "host:port"."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):  # noqa: N802
@@ -127,7 +127,7 @@ def rest_server(served):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("localhost", port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"localhost:{server.server_port}"
@@ -188,13 +188,17 @@ def _encoded(key, value):
     return value.decode() if isinstance(value, bytes) else np.asarray(value).tolist()
 
 
+def served_from(export_dir):
+    """The newest version of an exported model, by the name of dmls."""
+    return Served(tf.saved_model.load(str(version_of(export_dir))).signatures, "dmls")
+
+
 def main():
     """Serves an exported model, by the name of dmls, over both until its input ends.
 
     python -m tests.prediction_servers exports/camvid
     """
-    directory = version_of(sys.argv[1])
-    served = Served(tf.saved_model.load(str(directory)).signatures, "dmls")
+    served = served_from(sys.argv[1])
     with rest_server(served) as rest, grpc_server(served) as grpc_address:
         print(json.dumps({"rest": rest, "grpc": grpc_address}), flush=True)
         sys.stdin.read()

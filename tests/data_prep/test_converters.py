@@ -1,6 +1,5 @@
 """The converters as commands, on real frames where they are and on small directories."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,13 @@ from PIL import Image
 from dmls_tf.data.pipeline import read_split
 from dmls_tf.dataset_info import DatasetInfo
 from tests.conftest import ROOT
-from tests.data_prep.files import content_of, make_camvid, save
+from tests.data_prep.files import (
+    content_of,
+    make_camvid,
+    make_cityscapes,
+    make_mapillary,
+    save,
+)
 from tests.helpers import failed, succeeded
 
 CAMVID = "data_prep/camvid_to_tfrecord.py"
@@ -96,29 +101,6 @@ def test_the_full_ade20k_release_is_recognised(tmp_path, run_command):
     failed(done, "full ADE20K release", "ADEChallengeData2016")
 
 
-def make_mapillary(root, rng, version):
-    """The layout of v2.0 with two images in a split; label 1 of three is not evaluated."""
-    labels = [
-        {
-            "name": f"class--{i}",
-            "readable": "",
-            "color": [i, 0, 9],
-            "evaluate": i != 1,
-            "instances": True,
-        }
-        for i in range(3)
-    ]
-    for split in ("training", "validation"):
-        for stem in "ab":
-            save(root / split / "images" / f"{stem}.jpg", rng.integers(0, 256, (24, 32, 3)))
-            raw = rng.integers(0, 3, (24, 32))
-            maps = root / split / version if version == "v2.0" else root / split
-            save(maps / "labels" / f"{stem}.png", raw)
-            save(maps / "instances" / f"{stem}.png", 256 * raw + 7, np.uint16)
-    (root / f"config_{version}.json").write_text(json.dumps({"labels": labels}))
-    return root
-
-
 @pytest.mark.parametrize("version", ["v1.2", "v2.0"])
 def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng, run_command):
     root, out = make_mapillary(tmp_path / "mvd", rng, version), tmp_path / "out"
@@ -137,19 +119,14 @@ def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng, 
 
 
 def test_cityscapes_splits_depend_on_the_annotations(tmp_path, rng, run_command):
-    root = tmp_path / "Cityscapes"
-    for kind, splits in (("gtFine", ("train", "val", "test")), ("gtCoarse", ("train_extra",))):
-        for split in splits:
-            image = f"{split}/ulm/ulm_000000_000019"
-            save(root / f"leftImg8bit/{image}_leftImg8bit.png", np.zeros((8, 8, 3)))
-            save(root / f"{kind}/{image}_{kind}_labelIds.png", np.full((8, 8), 26))
-            instances = root / f"{kind}/{image}_{kind}_instanceIds.png"
-            save(instances, np.full((8, 8), 26003), np.uint16)
+    root = make_cityscapes(tmp_path / "Cityscapes", rng, {"train": 1, "val": 1, "test": 1})
+    make_cityscapes(root, rng, {"train_extra": 1}, kind="gtCoarse")
     fine, coarse = tmp_path / "fine", tmp_path / "coarse"
     succeeded(run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={fine}"))
     info = DatasetInfo.load(fine)
     assert list(info.splits) == ["train", "val", "test"]
-    assert info.split("train").class_pixels[info.class_names.index("car")] == 64
+    raw = histogram_of(root.glob("gtFine/train/*/*_labelIds.png"))
+    assert info.split("train").class_pixels[info.class_names.index("car")] == raw[26]
     failed(
         run_command(
             CITYSCAPES, f"--data_dir={root}", f"--output_dir={coarse}", "--annotations=coarse"

@@ -1,0 +1,100 @@
+"""The tutorials, command by command as they stand there.
+
+They run in one directory, in a reader's order, with small data sets in the official layouts, and
+with flag files that begin with the real ones and then make network and images small. What is
+marked `sh docker` is not: a server on loopback stands for TF Serving.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.data_prep.files import (
+    make_ade20k,
+    make_camvid,
+    make_cityscapes,
+    make_mapillary,
+    save,
+)
+from tests.prediction_servers import rest_server, served_from
+
+TUTORIALS = ROOT / "docs" / "tutorials"
+ORDER = ("prepare", "train", "evaluate", "serve", "level_set_layer", "distance_loss")
+SMALL = """
+--backbone=mobilenetv2
+--backbone_weights=none
+--width=0.25
+--decoder_channels=16
+--num_steps=2
+--image_size=48,64
+--epochs=1
+--epsilon=0
+"""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """What a reader has: the repository's commands, data sets, photographs.
+
+    Cityscapes has its frames' size, which a submission must have.
+    """
+    root, rng = tmp_path_factory.mktemp("reader"), np.random.default_rng(0)
+    for name in ("scripts", "data_prep", "serving"):
+        (root / name).symlink_to(ROOT / name)
+    (root / "configs").mkdir()
+    for path in (ROOT / "configs").glob("*.flags"):
+        (root / "configs" / path.name).write_text(f"--flagfile={path}\n{SMALL}")
+    make_cityscapes(root / "Cityscapes", rng, {"train": 4, "val": 1}, size=(1024, 2048))
+    make_ade20k(root / "ADEChallengeData2016", rng, {"training": 2, "validation": 1})
+    make_mapillary(root / "mapillary-vistas", rng, "v1.2")
+    make_camvid(root / "CamVid", rng, {"train": 2, "val": 1})
+    save(root / "photos" / "1.jpg", rng.integers(0, 256, (60, 90, 3)))
+    return root
+
+
+def blocks_of(name):
+    """(language, code) of the blocks that a reader runs, `sh docker` among them."""
+    text = (TUTORIALS / f"{name}.md").read_text()
+    return re.findall(r"^```(sh|python|sh docker)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def run(command, directory):
+    """Runs a command as a reader does, `python` being that of the tests."""
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_tutorial_runs(name, directory):
+    python = ""
+    with contextlib.ExitStack() as servers:
+        for language, code in blocks_of(name):
+            if language == "sh docker":
+                (export_dir,) = re.findall(r"EXPORT_DIR=\$PWD/(\S+)", code)
+                served = served_from(directory / export_dir)
+                servers.enter_context(rest_server(served, port=8501))
+            elif language == "python":  # later blocks go on from earlier ones
+                python += code
+                run([sys.executable, "-c", python], directory)
+            else:
+                run(["bash", "-euo", "pipefail", "-c", code], directory)
+    assert blocks_of(name)
+
+
+def test_every_tutorial_is_run_and_listed():
+    names = {path.stem for path in TUTORIALS.glob("*.md")}
+    assert names == set(ORDER)
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"docs/tutorials/{name}.md" in readme for name in names)
