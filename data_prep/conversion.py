@@ -63,6 +63,8 @@ def convert(output_dir, spec, splits, settings):
         UserError: the target is in use, or a sample is faulty. No target is made then.
     """
     target = pathlib.Path(output_dir).absolute()
+    if not target.name:
+        raise UserError(f"{target}: records need a directory of their own")
     tasks = {split: _tasks(split, sources, spec, settings) for split, sources in splits.items()}
     with writing(target), _staging(target) as staging:
         info = _complete(target, spec, tasks, settings)

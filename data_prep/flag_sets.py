@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import sys
 
 from absl import flags
@@ -9,6 +10,8 @@ from absl import flags
 from data_prep import conversion
 from data_prep.samples import SourceFiles
 from dmls_tf.dataset_info import INFO_FILE
+
+SPLIT_NAME = re.compile(r"[\w.-]+")  # of files, and on either side of a +
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # so that --help of a converter lists them
@@ -18,6 +21,7 @@ def define(default_splits, from_files=True):
     """Defines the converters' common flags; `from_files` adds those of files on disk."""
     flags.DEFINE_string("output_dir", None, "Records directory to make.", required=True)
     flags.DEFINE_list("splits", default_splits, "Splits to convert.")
+    flags.register_validator("splits", _are_names, "must be names of splits, like train,val")
     flags.DEFINE_integer(
         "num_shards",
         None,
@@ -32,6 +36,10 @@ def define(default_splits, from_files=True):
             "on_error", "fail", ["fail", "skip"], "skip: leave faulty images out and list them."
         )
         flags.DEFINE_string("data_dir", None, "Directory of the unpacked data set.", required=True)
+
+
+def _are_names(splits):
+    return splits is None or (splits and all(SPLIT_NAME.fullmatch(name) for name in splits))
 
 
 def convert(spec, find_files):

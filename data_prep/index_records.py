@@ -18,7 +18,7 @@ from dmls_tf.dataset_info import DatasetInfo, merge
 from dmls_tf.datasets import IGNORE_LABEL, DatasetSpec, color_wheel
 from dmls_tf.errors import UserError
 
-SHARD_NAME = re.compile(r"(.+)-\d{5}-of-\d{5}(\.tfrecord)?")
+SHARD_NAME = re.compile(r"(.+)-\d{5}-of-(\d{5})(\.tfrecord)?")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("name", None, "Of the data set.", required=True)
@@ -46,17 +46,24 @@ def find_shards(directory):
     """{split: sorted paths of its shards}.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or not all.
     """
     if not directory.is_dir():
         raise UserError(f"{directory}: no such directory")
-    shards = {}
+    shards, counts = {}, {}
     for path in sorted(directory.iterdir()):
         match = SHARD_NAME.fullmatch(path.name)
         if match:
             shards.setdefault(match[1], []).append(path)
+            counts.setdefault(match[1], set()).add(int(match[2]))
     if not shards:
         raise UserError(f"{directory}: no files named SPLIT-NNNNN-of-NNNNN.tfrecord")
+    for split, paths in shards.items():
+        if counts[split] != {len(paths)}:
+            raise UserError(
+                f"{directory}: {len(paths)} shards of {split}, but their names say of "
+                f"{' and of '.join(map(str, sorted(counts[split])))}"
+            )
     return shards
 
 
@@ -65,7 +72,10 @@ def _class_names(path):
         lines = path.read_text().splitlines()
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable text file") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not 2 <= len(names) <= IGNORE_LABEL:
+        raise UserError(f"{path}: {len(names)} names, but there are 2 to {IGNORE_LABEL} classes")
+    return names
 
 
 if __name__ == "__main__":

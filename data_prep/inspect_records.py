@@ -30,13 +30,13 @@ flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
 def main(records_dir):
     info = DatasetInfo.load(records_dir)
     split = FLAGS.split or next(iter(info.splits))
-    output_dir = pathlib.Path(FLAGS.output_dir)
+    output_dir, pyplot = pathlib.Path(FLAGS.output_dir), _pyplot()
     samples = read_samples(records_dir, split, info, FLAGS.num_samples)
     with writing(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
         sheet = contact_sheet(samples, info, FLAGS.height)
         sheet.save(output_dir / f"{split}_samples.png")
-        plot_classes(info, split, output_dir / f"{split}_classes.png")
+        plot_classes(pyplot, info, split, output_dir / f"{split}_classes.png")
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
 
 
@@ -81,8 +81,7 @@ def _tile(name, image, label, palette, height):
     return tile
 
 
-def plot_classes(info, split, path):
-    """Writes a bar chart: the share of each class in all pixels and in all images."""
+def _pyplot():
     try:
         import matplotlib
     except ImportError as error:
@@ -90,6 +89,11 @@ def plot_classes(info, split, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    return pyplot
+
+
+def plot_classes(pyplot, info, split, path):
+    """Writes a bar chart: the share of each class in all pixels and in all images."""
     counts = info.split(split)
     total = sum(counts.class_pixels) + counts.ignored_pixels
     rows = np.arange(info.num_classes)

@@ -74,7 +74,9 @@ def _counts():
     try:
         return [int(count) for count in FLAGS.num_images]
     except ValueError:
-        raise UserError(f"--num_images must be whole numbers, got {FLAGS.num_images}") from None
+        raise UserError(
+            f"--num_images must be whole numbers, got {','.join(FLAGS.num_images)}"
+        ) from None
 
 
 def _png(image):
@@ -95,6 +97,6 @@ if __name__ == "__main__":
     flags.DEFINE_list("num_images", ["400", "60"], "Scenes of each split.")
     flags.DEFINE_integer("height", 144, "Pixels.", 32)
     flags.DEFINE_integer("width", 192, "Pixels.", 32)
-    flags.DEFINE_integer("seed", 0, "Of all scenes.")
+    flags.DEFINE_integer("seed", 0, "Of all scenes.", 0)
     flags.DEFINE_bool("save_images", False, "Also write PNG files.")
     command_line.run(main, tensorflow=False)

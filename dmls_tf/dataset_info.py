@@ -194,9 +194,12 @@ class DatasetInfo:
             content = json.loads(path.read_text())
             if content["format_version"] != FORMAT_VERSION:
                 raise UserError(f"{path}: format {content['format_version']}, convert again")
+            splits = {k: SplitInfo.from_json(v) for k, v in content["splits"].items()}
+            if not splits or not all(split.num_images for split in splits.values()):
+                raise ValueError("a split without images, or no split at all")
             return cls(
                 spec=_spec_from_json(content["spec"]),
-                splits={k: SplitInfo.from_json(v) for k, v in content["splits"].items()},
+                splits=splits,
                 max_side=content["max_side"],
                 tool=content["tool"],
             )

@@ -49,6 +49,11 @@ def test_what_is_wrong_with_a_directory_is_said(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match="damaged .*'5' is no count"):
         DatasetInfo.load(tmp_path)
+    content["splits"]["train"] |= {"ignored_pixels": 5, "shards": []}
+    for splits in (content["splits"], {}):
+        path.write_text(json.dumps(content | {"splits": splits}))
+        with pytest.raises(UserError, match="a split without images, or no split at all"):
+            DatasetInfo.load(tmp_path)
 
 
 def test_parts_are_added_up():

@@ -33,6 +33,8 @@ def scan_shard(path, num_classes, on_record=lambda: None):
         checksum cannot be read.
     """
     faults, pixels, number = [], [], 0
+    if not pathlib.Path(path).is_file():
+        return [f"{path}: missing shard"], None
     try:
         for serialized in tf.data.TFRecordDataset(str(path)):
             try:

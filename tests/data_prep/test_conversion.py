@@ -170,6 +170,11 @@ def test_existing_files_are_not_touched(camvid, tmp_path):
     assert content_of(out) == {"thesis.txt": b"years of work"}
     with pytest.raises(UserError, match="is a file"):
         convert(out / "thesis.txt", CAMVID, sources_in(camvid), Settings())
+    for inside in ("thesis.txt/records", "thesis.txt/more/records"):
+        with pytest.raises(UserError, match="a file is in the way"):
+            convert(out / inside, CAMVID, sources_in(camvid), Settings())
+    with pytest.raises(UserError, match="^/: records need a directory of their own"):
+        convert("/", CAMVID, sources_in(camvid), Settings())
     assert hidden(tmp_path) == []
 
 

@@ -315,6 +315,11 @@ def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng, run_
     names.write_text("background\naeroplane\n")
     failed(run_command(*command), "record 0: 2007_000000: label 2 is out of range 0..1")
     failed(run_command(command[0], tmp_path, *command[2:]), "no files named SPLIT-NNNNN")
+    (shard,) = directory.glob("train-*")
+    shard.rename(directory / "train-00000-of-00002.tfrecord")
+    failed(run_command(*command), "1 shards of train, but their names say of 2")
+    names.write_text("\n")
+    failed(run_command(*command), "names.txt: 0 names, but there are 2 to 255 classes")
 
 
 def _deeplab_example(name, image, label):
