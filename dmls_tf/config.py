@@ -114,7 +114,10 @@ class ModelConfig:
             not plain or self.prior_entry == "image", "prior_entry", "image with fcn8s", "decoder"
         )
         _check_choice("force", self.force, FORCES)
-        _check_positive(self, "width", "decoder_channels", "num_steps")
+        _check_positive(self, "width", "num_steps")
+        channels, momentum = self.decoder_channels, self.batch_norm_momentum
+        _check(channels >= 2, "decoder_channels", "at least 2", channels)
+        _check(0 <= momentum < 1, "batch_norm_momentum", "in 0..1, below 1", momentum)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,8 +185,8 @@ class InferenceConfig:
         _check_size("image_size", self.image_size)
         _check_size("window", self.window)
         _check(0 <= self.overlap < 1, "overlap", "in 0..1, below 1", self.overlap)
-        valid = self.scales and min(self.scales) > 0
-        _check(valid, "scales", "positive numbers", self.scales)
+        valid = self.scales and all(0.1 <= scale <= 10 for scale in self.scales)
+        _check(valid, "scales", "numbers from 0.1 to 10", self.scales)
 
 
 @dataclasses.dataclass(frozen=True)

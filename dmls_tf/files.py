@@ -41,7 +41,10 @@ def writing(path):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{error.filename or path}: {error.strerror or error}") from error
+        name = error.filename2 or error.filename or path  # of a rename, the second
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            raise UserError(f"{name}: a file is in the way, choose another directory") from error
+        raise UserError(f"{name}: {error.strerror or error}") from error
 
 
 def sha256_of(path):

@@ -81,7 +81,7 @@ flags.DEFINE_integer("shuffle_buffer", 1000, "Records to draw the next one from.
 flags.DEFINE_bool("cache", False, "Keep all decoded training images in memory.")
 
 flags.DEFINE_integer("epochs", 40, "Passes over the training split.")
-flags.DEFINE_integer("steps_per_epoch", None, "Steps of an epoch; a whole pass by default.")
+flags.DEFINE_integer("steps_per_epoch", None, "Steps of an epoch; a whole pass by default.", 1)
 flags.DEFINE_enum("optimizer", "sgd", config.OPTIMIZERS, "SGD has momentum 0.9.")
 flags.DEFINE_float("learning_rate", 1e-2, "Before the schedule.")
 flags.DEFINE_enum("schedule", "step", config.SCHEDULES, "step: times 0.1 after half the epochs.")
@@ -107,7 +107,7 @@ flags.DEFINE_enum("precision", "float32", config.PRECISIONS, "Of all but losses 
 flags.DEFINE_bool("jit_compile", False, "Compile the training step with XLA.")
 flags.DEFINE_bool("remat", False, "Compute each step again instead of keeping its activations.")
 flags.DEFINE_integer("checkpoint_steps", 1000, "Save the state so often, and after each epoch.")
-flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
+flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.", 0, 2**32 - 1)
 
 
 def main():

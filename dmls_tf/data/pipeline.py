@@ -59,7 +59,7 @@ def read_split(records_dir, split, instances=False):
     Raises:
         UserError: no `dataset.json`, no such split, a missing or truncated shard.
     """
-    return _interleaved(_shard_paths(records_dir, split)).map(
+    return _interleaved(shard_paths(records_dir, split)).map(
         lambda serialized: parse_record(serialized, instances), num_parallel_calls=tf.data.AUTOTUNE
     )
 
@@ -175,7 +175,7 @@ def evaluation_batches(records_dir, split, config, share=Share()):  # noqa: B008
         return image, label
 
     dataset = (
-        _interleaved(_shard_paths(records_dir, split))
+        _interleaved(shard_paths(records_dir, split))
         .repeat()
         .take(total)
         .enumerate()
@@ -206,7 +206,7 @@ def faults_named(records_dir, *splits):
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         num_classes = DatasetInfo.load(records_dir).num_classes
         for split in splits:
-            for path in _shard_paths(records_dir, split):
+            for path in shard_paths(records_dir, split):
                 faults, _ = scan_shard(path, num_classes)
                 if faults:
                     raise UserError(
@@ -215,8 +215,12 @@ def faults_named(records_dir, *splits):
         raise
 
 
-def _shard_paths(records_dir, split):
-    """The paths of the shards of a split, which exist and have the size they should have."""
+def shard_paths(records_dir, split):
+    """The paths of the shards of a split, which exist and have the size they should have.
+
+    Raises:
+        UserError: see `read_split`.
+    """
     paths = []
     for shard in DatasetInfo.load(records_dir).split(split).shards:
         path = pathlib.Path(records_dir) / shard.name
@@ -246,7 +250,7 @@ def _shuffled_passes(records_dir, split, config, seed, decode):
 
     They are serialised, or, with `config.cache`, already decoded.
     """
-    paths = _shard_paths(records_dir, split)
+    paths = shard_paths(records_dir, split)
     if config.cache:
         decoded = _interleaved(paths).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         decoded = decoded.cache()

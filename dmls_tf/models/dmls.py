@@ -215,9 +215,15 @@ def copy_weights(source, target):
         pairs.append((source.likelihood, target.likelihood))
     for ours, theirs in pairs:
         if [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
+            before, now = (dataclasses.asdict(model.config) for model in (source, target))
+            changed = [
+                f"{name} {before[name]}, now {now[name]}"
+                for name in now
+                if now[name] != before[name]
+            ]
             raise UserError(
-                f"the weights of its part {ours.name!r} do not fit; the settings of the network, "
-                f"now {target.config}, were {source.config}"
+                f"the weights of its part {ours.name!r} do not fit; "
+                f"it was made with {'; '.join(changed)}"
             )
         theirs.set_weights(ours.get_weights())
 

@@ -41,7 +41,11 @@ def initial_model(model_config, metadata, config):
         model = build_dmls(model_config, metadata)
     load_backbone_weights(model.dfcn.backbone, model_config.backbone, config.backbone_weights)
     if config.initial_model:
-        copy_weights(load_dmls(config.initial_model), model)
+        source = load_dmls(config.initial_model)
+        try:
+            copy_weights(source, model)
+        except UserError as error:
+            raise UserError(f"{config.initial_model}: {error}") from error
     return model
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from dmls_tf.data.pipeline import (
     evaluation_batches,
     faults_named,
+    shard_paths,
     steps_per_pass,
     training_batches,
     training_names,
@@ -75,6 +76,8 @@ def train(records_dir, splits, model_config, data_config, train_config, work_dir
     settings = _settings(records_dir, splits, model_config, data_config, train_config)
     check(work_dir, settings)
     if not (work_dir / MODEL_FILE).exists():
+        for split in splits:
+            shard_paths(records_dir, split)  # are there, before the directory is claimed
         configs = model_config, data_config, train_config
         with _faults_explained(work_dir, strategy), faults_named(records_dir, *splits):
             training = Training(records_dir, splits, configs, work_dir, strategy)

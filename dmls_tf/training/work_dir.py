@@ -13,7 +13,7 @@ import pathlib
 import shutil
 
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing
+from dmls_tf.files import replacing, writing
 
 MODEL_FILE, SETTINGS_FILE, LOG_FILE = "model.keras", "settings.json", "log.csv"
 CHECKPOINTS, BEST_FILE, TENSORBOARD = "checkpoints", "best.keras", "tensorboard"
@@ -28,11 +28,16 @@ def check(work_dir, settings):
         settings: all that decides the result, nested dicts of JSON types.
 
     Raises:
-        UserError: it holds a training with other settings; names the first that differs.
+        UserError: it holds a training with other settings; names the first that differs. Its
+            settings cannot be read.
     """
     work_dir = pathlib.Path(work_dir)
-    if (work_dir / SETTINGS_FILE).exists():
-        before = _flat(json.loads((work_dir / SETTINGS_FILE).read_text()))
+    path = work_dir / SETTINGS_FILE
+    if path.exists():
+        try:
+            before = _flat(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: damaged; pass --overwrite to train anew") from error
         now = _flat(json.loads(json.dumps(settings)))
         for name in sorted((before.keys() | now.keys()) - FREE_SETTINGS):
             if before.get(name) != now.get(name):
@@ -45,11 +50,16 @@ def check(work_dir, settings):
 
 
 def claim(work_dir, settings):
-    """Makes the directory one of a training with these settings."""
+    """Makes the directory one of a training with these settings.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     work_dir = pathlib.Path(work_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with replacing(work_dir / SETTINGS_FILE) as path:
-        path.write_text(json.dumps(settings, indent=1) + "\n")
+    with writing(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with replacing(work_dir / SETTINGS_FILE) as path:
+            path.write_text(json.dumps(settings, indent=1) + "\n")
 
 
 def publish(path, work_dir):
@@ -59,8 +69,14 @@ def publish(path, work_dir):
 
 
 def clear(work_dir):
-    """Removes what a training has written, and nothing else."""
+    """Removes what a training has written, and nothing else.
+
+    Raises:
+        UserError: it is a file.
+    """
     work_dir = pathlib.Path(work_dir)
+    if work_dir.exists() and not work_dir.is_dir():
+        raise UserError(f"{work_dir}: is a file, --work_dir must be a directory")
     for directory in [work_dir, *work_dir.glob("stage*-*")]:
         for name in (MODEL_FILE, SETTINGS_FILE, LOG_FILE, "resolved.flags"):
             (directory / name).unlink(missing_ok=True)

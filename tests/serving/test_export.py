@@ -95,7 +95,7 @@ def test_nothing_is_seen_of_an_export_that_is_not_accepted(model, tmp_path, monk
 
 def test_directories_that_cannot_be_written(model, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file: File exists"):
+    with pytest.raises(UserError, match="file: a file is in the way"):
         exporting.export(model, tmp_path / "file", CONFIG)
 
 

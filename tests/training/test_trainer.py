@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from dmls_tf.training.stages import parse_stages, train_stages
 from dmls_tf.training.step import is_kernel, make_average_step
 from dmls_tf.training.strategy import distribute
 from dmls_tf.training.trainer import Training, train
-from dmls_tf.training.work_dir import clear
+from dmls_tf.training.work_dir import claim, clear
 
 MODEL = ModelConfig(
     num_classes=8,
@@ -121,6 +122,28 @@ def test_clearing_removes_only_what_a_training_wrote(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+    with pytest.raises(UserError, match="notes: is a file, --work_dir must be a directory"):
+        clear(tmp_path / "notes")
+
+
+def test_a_mistake_claims_no_directory(synthetic_records, tmp_path):
+    records = shutil.copytree(synthetic_records, tmp_path / "records")
+    shard = next(records.glob("val-*"))
+    shard.unlink()
+    with pytest.raises(UserError, match=f"{shard}: missing shard"):
+        train_in(tmp_path / "run", records, SGD)
+    others = synthetic_records, ("train", "test")
+    with pytest.raises(UserError, match="no split 'test'"):
+        train(*others, PLAIN, DATA, SGD, tmp_path / "run", tf.distribute.get_strategy())
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="tfrecord: a file is in the way"):
+        claim(next(records.glob("train-*")), {})
+
+
+def test_damaged_settings_are_told(synthetic_records, tmp_path):
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(UserError, match="settings.json: damaged; pass --overwrite"):
+        train_in(tmp_path, synthetic_records, SGD)
 
 
 @pytest.mark.slow
@@ -296,5 +319,8 @@ def test_each_stage_starts_where_the_one_before_ended(synthetic_records, tmp_pat
 def test_weights_of_another_network_are_refused(synthetic_records, tmp_path):
     build_dmls(dataclasses.replace(PLAIN, width=0.25)).save(tmp_path / "other.keras")
     config = dataclasses.replace(SGD, initial_model=str(tmp_path / "other.keras"))
-    with pytest.raises(UserError, match="the weights of its part 'dfcn' do not fit"):
+    words = (
+        "other.keras: the weights of its part 'dfcn' do not fit; it was made with width 0.25, now"
+    )
+    with pytest.raises(UserError, match=words):
         one_step(tmp_path, synthetic_records, config)
