@@ -40,6 +40,10 @@ def main():
 
     report.check()  # that matplotlib is there, before hours of training
     rows = studies.read_rows(FLAGS.rows)
+    if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
+        raise UserError(f"--seeds must be whole numbers, got {','.join(FLAGS.seeds)!r}")
+    with writing(FLAGS.work_dir):
+        pathlib.Path(FLAGS.work_dir).mkdir(parents=True, exist_ok=True)
     names = [row.name for row in rows]
     tasks = list(dict.fromkeys((seed, row.training) for seed in FLAGS.seeds for row in rows))
     results, faults = [], 0
@@ -78,17 +82,22 @@ def run(rows, seed, training):
     directory = pathlib.Path(FLAGS.work_dir) / training / f"seed{seed}"
     directory.mkdir(parents=True, exist_ok=True)
     model, seconds = directory / "model.keras", directory / "seconds.txt"
+    evaluations = {
+        directory / row.directory: (f"--model={model}", f"--split={FLAGS.val_split}")
+        + (*row.evaluate_flags, f"--output_dir={directory / row.directory}")
+        for row in rows
+    }
     if not model.exists():
+        for settings in evaluations.values():  # before hours of training
+            call("evaluate", directory / "evaluate.log", *settings, "--only_check_args")
         start = time.perf_counter()
         settings = (f"--flagfile={FLAGS.base}", *rows[0].train_flags, f"--seed={seed}")
         call("train", directory / "train.log", *settings, f"--work_dir={directory}")
         seconds.write_text(f"{time.perf_counter() - start:.0f}\n")
     results = []
-    for row in rows:
-        scored = directory / row.directory
+    for row, (scored, settings) in zip(rows, evaluations.items(), strict=True):
         if not (scored / "metrics.json").exists():
-            settings = (f"--model={model}", f"--split={FLAGS.val_split}", *row.evaluate_flags)
-            call("evaluate", directory / "evaluate.log", *settings, f"--output_dir={scored}")
+            call("evaluate", directory / "evaluate.log", *settings)
         known = int(seconds.read_text()) if seconds.exists() else None
         results += results_of(row, seed, scored / "metrics.json", known)
     return results

@@ -45,13 +45,13 @@ def read_rows(path):
     """The rows of a file.
 
     Raises:
-        UserError: there is no such file; a line has another form, or a name twice.
+        UserError: there is no such file, or no row in it; a line has another form, or a name twice.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file of rows")
     rows, trainings = [], {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         parts = [part.strip() for part in line.split("|")]
@@ -62,6 +62,8 @@ def read_rows(path):
             raise UserError(f"{path}, line {number}: a row is called {name!r} already")
         training = trainings.setdefault(train, _file_name(name))
         rows.append(Row(name, training, tuple(train.split()), tuple(evaluate.split())))
+    if not rows:
+        raise UserError(f"{path}: holds no rows, lines NAME | FLAGS | FLAGS")
     return rows
 
 

@@ -67,19 +67,27 @@ def test_the_figure_is_a_png():
     assert Image.open(io.BytesIO(studies.figure(results()))).format == "PNG"
 
 
+def test_a_file_without_rows_is_told(tmp_path):
+    (tmp_path / "no.rows").write_text("# nothing yet\n")
+    with pytest.raises(UserError, match="no.rows: holds no rows"):
+        studies.read_rows(tmp_path / "no.rows")
+
+
 @pytest.mark.slow
 def test_a_study_runs_fails_and_goes_on(synthetic_records, run_command, tmp_path):
     rows, base, work_dir = tmp_path / "some.rows", tmp_path / "base.flags", tmp_path / "study"
     small = ("--backbone=mobilenetv2", "--width=0.25", "--decoder_channels=16", "--num_steps=1")
     size = ("--image_size=48,64", "--epochs=1", "--steps_per_epoch=2", "--batch_per_replica=2")
     base.write_text("\n".join(small + size))
-    rows.write_text(ROWS + "wrong | --num_steps=0\n")
+    rows.write_text(ROWS + "wrong | --num_steps=0\nmistaken | --band=4 | --none\n")
     arguments = (f"--rows={rows}", f"--base={base}", f"--work_dir={work_dir}", "--jobs=2")
     arguments += (f"--records_dir={synthetic_records}",)
     done = run_command("scripts/ablate.py", *arguments)
     assert done.returncode == 1
     assert "wrong of seed 0: train.py failed: error: num_steps must be positive" in done.stderr
-    assert "1 of 3 trainings failed" in done.stderr
+    assert "mistaken of seed 0: evaluate.py failed: error: unknown flag --none" in done.stderr
+    assert not (work_dir / "mistaken" / "seed0" / "train.log").exists()
+    assert "2 of 4 trainings failed" in done.stderr
     with open(work_dir / "results.csv", newline="") as file:
         found = list(csv.DictReader(file))
     assert [result["row"] for result in found] == 3 * ["plain"] + 3 * ["plain + longer"] + [
@@ -90,3 +98,5 @@ def test_a_study_runs_fails_and_goes_on(synthetic_records, run_command, tmp_path
     assert "| plain + longer | 1 |" in succeeded(run_command("scripts/ablate.py", *arguments))
     assert (work_dir / "plain" / "seed0" / "model.keras").stat().st_mtime_ns == trained
     failed(run_command("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
+    failed(run_command("scripts/ablate.py", *arguments, "--seeds=0,x"), "--seeds must be whole")
+    failed(run_command("scripts/ablate.py", *arguments, f"--work_dir={rows}"), "is in the way")
