@@ -8,6 +8,7 @@ from PIL import Image
 
 from dmls_tf.drawing import overlay
 from dmls_tf.errors import UserError
+from dmls_tf.files import replacing, writing
 from dmls_tf.ops.distance_transform import signed_distance
 from dmls_tf.ops.level_set import assign, evolve, region_force
 from dmls_tf.ops.region_statistics import gaussian_log_likelihood
@@ -74,13 +75,23 @@ def save_evolution(image, labels, palette, path, milliseconds=120):
         palette: an RGB colour a class id.
         path: `*.gif` or `*.png`; its directory is made if need be.
         milliseconds: a frame of the GIF.
+
+    Raises:
+        UserError: it cannot be written.
     """
     frames = [overlay(image, label, palette, opacity=0.35) for label in labels]
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".gif":
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            _save(frames, temporary, path.suffix, milliseconds)
+
+
+def _save(frames, path, suffix, milliseconds):
+    if suffix == ".gif":
         first, *others = [Image.fromarray(frame) for frame in frames]
-        first.save(path, save_all=True, append_images=others, duration=milliseconds, loop=0)
+        timing = {"duration": milliseconds, "loop": 0}
+        first.save(path, "gif", save_all=True, append_images=others, **timing)
         return
     chosen = np.linspace(0, len(frames) - 1, min(STRIP_COLUMNS, len(frames))).round().astype(int)
-    Image.fromarray(np.concatenate([frames[i] for i in chosen], axis=1)).save(path)
+    Image.fromarray(np.concatenate([frames[i] for i in chosen], axis=1)).save(path, "png")

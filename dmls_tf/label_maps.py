@@ -26,6 +26,8 @@ def read_label(file, name=None):
                     f"{name}: mode {image.mode}, but a label map is an 8-bit PNG of ids"
                 )
             return np.asarray(image)
+    except FileNotFoundError as error:
+        raise UserError(f"{name}: no such file") from error
     except (OSError, SyntaxError) as error:  # Pillow's error for a broken PNG
         raise UserError(f"{name}: not a readable label map (a PNG of class ids)") from error
 

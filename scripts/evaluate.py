@@ -42,17 +42,19 @@ def main():
     from dmls_tf.evaluation.gallery import Gallery
     from dmls_tf.evaluation.scoring import evaluate
 
-    if (FLAGS.model is None) == (FLAGS.predictions is None):
+    if bool(FLAGS.model) == bool(FLAGS.predictions):
         raise UserError("pass either --model or --predictions")
     if FLAGS.report:
         report.check()
     answer, title, num_threads = make_answer()
     info = DatasetInfo.load(FLAGS.records_dir)
+    info.split(FLAGS.split)  # that it is there
     gallery = Gallery(FLAGS.examples, info.palette) if FLAGS.report else None
-    evaluation = evaluate(FLAGS.records_dir, FLAGS.split, answer, gallery, num_threads)
     output_dir = pathlib.Path(FLAGS.output_dir)
-    with writing(output_dir):
+    with writing(output_dir):  # before minutes of work
         output_dir.mkdir(parents=True, exist_ok=True)
+    evaluation = evaluate(FLAGS.records_dir, FLAGS.split, answer, gallery, num_threads)
+    with writing(output_dir):
         results.write_metrics(evaluation, output_dir / "metrics.json")
         results.write_images(evaluation, output_dir / "images.csv")
         if FLAGS.report:

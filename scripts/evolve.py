@@ -20,8 +20,8 @@ flags.DEFINE_string("label", None, "A PNG of class ids, of the same size.", requ
 flags.DEFINE_string("output", None, "A .gif (animated) or .png (strip) file.", required=True)
 flags.DEFINE_integer("num_frames", 20, "Frames after the first.", lower_bound=1)
 flags.DEFINE_integer("steps_per_frame", 5, "Steps of the evolution a frame.", lower_bound=1)
-flags.DEFINE_float("dt", 0.4, "Time step; above 0.4 the evolution may become unstable.")
-flags.DEFINE_float("epsilon", 1.0, "Weight of the curvature.")
+flags.DEFINE_float("dt", 0.4, "Time step; above 0.4 the evolution may become unstable.", 0)
+flags.DEFINE_float("epsilon", 1.0, "Weight of the curvature.", 0)
 flags.DEFINE_integer("max_side", 640, "Larger images are scaled down to this.", lower_bound=1)
 
 

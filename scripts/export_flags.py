@@ -3,6 +3,7 @@
 import network_flags
 from absl import flags
 
+from dmls_tf.config import MIN_SIDE
 from dmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -12,8 +13,10 @@ flags.disclaim_key_flags()  # so that --help of a command lists them
 def define():
     """Defines which network is exported, and for which size of images."""
     flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
-    flags.DEFINE_integer("height", None, "Working height; the training height by default.", 1)
-    flags.DEFINE_integer("width", None, "Working width; the training width by default.", 1)
+    flags.DEFINE_integer(
+        "height", None, "Working height; the training height by default.", MIN_SIDE
+    )
+    flags.DEFINE_integer("width", None, "Working width; the training width by default.", MIN_SIDE)
     network_flags.define()
 
 

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from dmls_tf.config import InferenceConfig
+from dmls_tf.config import MIN_SIDE, InferenceConfig
 from dmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -54,9 +54,12 @@ def settings(model):
 def _numbers(name, words, kind, count=None):
     try:
         numbers = tuple(map(kind, words))
-        if count in (None, len(numbers)):
-            return numbers
     except ValueError:
-        pass
-    form = "height,width" if count else "numbers"
-    raise UserError(f"--{name} must be {form}, got {','.join(words)}")
+        numbers = None
+    got = ",".join(words)
+    if numbers is None or count not in (None, len(numbers)):
+        form = "height,width" if count else "numbers"
+        raise UserError(f"--{name} must be {form}, got {got}")
+    if count and 0 < min(numbers) < MIN_SIDE:
+        raise UserError(f"--{name} must be at least {MIN_SIDE} a side, got {got}")
+    return numbers

@@ -59,7 +59,7 @@ def make_segmenter():
     from dmls_tf.client.segmentation import read_classes, segmenter
     from dmls_tf.predict import local_segmenter
 
-    if (FLAGS.model is None) == (FLAGS.server is None):
+    if bool(FLAGS.model) == bool(FLAGS.server):
         raise UserError("pass either --model or --server")
     if FLAGS.server or not FLAGS.model.endswith(".keras"):
         ask = connect()

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from dmls_tf.animation import evolve_labels, save_evolution, shrink
+from dmls_tf.datasets import color_wheel
 from dmls_tf.errors import UserError
 from docs import chan_vese_picture
 from tests.helpers import failed, succeeded
@@ -60,6 +61,12 @@ def test_user_errors(tmp_path):
         next(evolve_labels(image, np.full_like(label, 5), 1))
     with pytest.raises(UserError, match="differ in size: 60 x 40 and 60 x 20"):
         shrink(image, label[:20], 60)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "old.gif").mkdir()
+    for path, words in (("file/a.gif", "a file is in the way"), ("old.gif", "Is a directory")):
+        with pytest.raises(UserError, match=words):
+            save_evolution(image, [label, label], color_wheel(256), tmp_path / path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "old.gif"]
 
 
 @pytest.mark.slow

@@ -54,10 +54,11 @@ def connect(server):
             if error.code in BUSY:
                 raise connection.Unavailable(f"{server}: {_reason(error)}") from error
             raise
-        except (OSError, http.client.HTTPException) as error:
-            if isinstance(getattr(error, "reason", error), TimeoutError):
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last of an address
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, TimeoutError):
                 raise connection.late(server) from error
-            raise connection.Unavailable(f"{server.address}: no server there ({error})") from error
+            raise connection.Unavailable(f"{server.address}: no server there ({reason})") from error
         if len(content) > server.max_message:
             raise UserError(f"{server}: an answer of more than {server.max_message} bytes")
         try:

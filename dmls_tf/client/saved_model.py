@@ -19,7 +19,9 @@ def connect(directory):
     try:
         signatures = tf.saved_model.load(str(directory)).signatures
     except (OSError, ValueError) as error:
-        raise UserError(f"{directory}: not an exported model ({error})") from error
+        raise UserError(
+            f"{directory}: neither a .keras file nor what scripts/export.py writes"
+        ) from error
 
     def ask(signature, key, values):
         if signature not in signatures:

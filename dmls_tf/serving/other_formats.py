@@ -41,6 +41,8 @@ def write_file(model, path, size):
     path = pathlib.Path(path)
     if path.suffix not in FORMATS:
         raise UserError(f"{path}: must end in {' or '.join(FORMATS)}")
+    with writing(path):  # before minutes of work
+        path.parent.mkdir(parents=True, exist_ok=True)
     convert, run = FORMATS[path.suffix]
     images = _test_image(size)
     try:

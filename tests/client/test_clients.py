@@ -1,6 +1,7 @@
 """The clients of REST and gRPC, against servers on loopback that run an exported model."""
 
 import concurrent.futures
+import re
 import threading
 import time
 
@@ -138,6 +139,12 @@ def test_no_server(protocol):
         read_classes(ask)
 
 
+@pytest.mark.parametrize("address", ["[::1", "http://", "no host:1", "localhost:port"])
+def test_addresses_that_are_none(address):
+    with pytest.raises(Unavailable, match=rf"^{re.escape(address)}: no server there \("):
+        read_classes(rest.connect(Server(address, **QUICK)))
+
+
 def test_a_server_that_is_none_of_ours(served):
     with (
         prediction_servers.rest_server(served) as address,
@@ -152,7 +159,7 @@ def test_a_server_that_is_none_of_ours(served):
 
 
 def test_a_directory_without_a_model(tmp_path):
-    with pytest.raises(UserError, match="not an exported model"):
+    with pytest.raises(UserError, match="neither a .keras file nor what scripts/export.py writes"):
         saved_model.connect(tmp_path)
 
 

@@ -212,6 +212,10 @@ def test_faults_of_the_user_are_one_line(model, synthetic_records, run_command, 
     failed(run_command(evaluate, records, out), "either --model or --predictions")
     failed(run_command(evaluate, f"--predictions={text}", records, out), "neither a directory nor")
     failed(run_command(evaluate, f"--model={model}", records, out, "--window=7"), "height,width")
+    failed(
+        run_command(predict, f"--model={model}", "--images=docs", out, "--window=7,9"), "32 a side"
+    )
+    failed(run_command(predict, "--server=", "--images=docs", out), "either --model or --server")
     assert not (tmp_path / "run").exists()
 
 
