@@ -9,6 +9,7 @@ and not once a worker, and in no process whose threads could be in the way.
 import concurrent.futures
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -46,6 +47,7 @@ def run(function, tasks, num_workers, total, title, done=0):
         return []
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["data_prep.preload"])
+    _start_server(context)
     progress, stop = context.Value("Q", 0), context.Event()
     pool = concurrent.futures.ProcessPoolExecutor(
         min(num_workers, len(tasks)), context, _start, (progress, stop)
@@ -73,6 +75,22 @@ def run(function, tasks, num_workers, total, title, done=0):
     return [future.result() for future in futures]
 
 
+def _start_server(context):
+    """Starts what forks the workers, and waits until it does.
+
+    It is deaf to Ctrl-C from its first moment, as the workers are: this process tells. What it
+    forks when this process has gone ends with a traceback, unless it does nothing.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    first = context.Process(target=os.getpid)
+    first.start()
+    first.join()
+
+
 def report_progress():
     """One image is done.
 
@@ -88,10 +106,9 @@ def report_progress():
 
 
 def _start(progress, stop):
-    """Prepares a worker process: no GPU, one thread an operation, no signal but a kill."""
+    """Prepares a worker process: no GPU, one thread an operation."""
     global _progress, _stop
     _progress, _stop = progress, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with command_line.quiet_stderr():
         import tensorflow as tf

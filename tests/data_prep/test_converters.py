@@ -248,6 +248,21 @@ def test_an_interrupted_conversion_says_how_to_go_on(tmp_path, rng):
     assert list(journal.glob("*.json"))
 
 
+def test_an_interrupt_while_the_workers_start_is_one_line(synthetic_records):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "data_prep" / "verify_records.py"), str(synthetic_records)],
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and len(_session(process.pid)) < 3:  # it imports TensorFlow now
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)  # of all processes
+    failed(subprocess.CompletedProcess(process.args, process.returncode, "", errors), code=130)
+
+
 def start_conversion(root, out):
     """A process in a session of its own, with a shard finished, and its journal."""
     command = [sys.executable, str(ROOT / CAMVID), f"--data_dir={root}", f"--output_dir={out}"]
