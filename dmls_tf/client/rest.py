@@ -46,8 +46,8 @@ def connect(server):
         return {int(one["version"]): one["state"] for one in found}
 
     def exchange(url, body, timeout):
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         try:
+            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=timeout) as response:
                 content = response.read(server.max_message + 1)
         except urllib.error.HTTPError as error:
