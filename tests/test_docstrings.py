@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
+from tests.conftest import ROOT
 
 
 def _num_examples(path):

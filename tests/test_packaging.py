@@ -2,7 +2,6 @@
 
 import email
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -12,11 +11,11 @@ import zipfile
 import pytest
 
 import dmls_tf
+from tests.conftest import ROOT
 
 pytest.importorskip("build")
 pytestmark = pytest.mark.slow
 
-ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = ("dmls_tf", "data_prep")
 METADATA_FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md")
 LEFT_OUT = ("tests", "scripts", "configs", "docs")  # there when it is built, as in a clone

@@ -144,7 +144,7 @@ def test_the_command_takes_networks_exports_and_servers(
     images = shutil.copytree(synthetic_records / "png" / "val", tmp_path / "images")
     (images / "damaged.jpg").write_text("no image")
     Image.new("RGB", (2000, 1600)).save(images / "large.png")
-    served = servers.Served(tf.saved_model.load(str(exported)).signatures, "dmls")
+    served = servers.served_from(exported)
     with servers.rest_server(served) as rest, servers.grpc_server(served) as grpc:
         sources = {
             "network": [f"--model={trained}"],

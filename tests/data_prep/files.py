@@ -22,18 +22,22 @@ def make_camvid(root, rng, counts, size=(24, 32)):
     return root
 
 
-def make_cityscapes(root, rng, counts, kind="gtFine", size=(24, 32)):
+def make_cityscapes(root, rng, counts, kind="gtFine", size=(8, 8), raw_ids=(26,)):
     """A Cityscapes directory with so many frames of Ulm in each split: {split: count}.
 
-    Images and labels are of blocks of 8 x 8 pixels, `size` a multiple of that.
+    Images and labels, of `raw_ids`, are of blocks of 8 x 8 pixels, `size` a multiple of that.
     """
+    blocks = [side // 8 for side in size]
+
+    def enlarged(values):
+        return values.repeat(8, axis=0).repeat(8, axis=1)
+
     for split, count in counts.items():
         for i in range(count):
             frame = f"{split}/ulm/ulm_{i:06d}_000019"
-            blocks = [side // 8 for side in size]
-            image = rng.integers(0, 256, (*blocks, 3)).repeat(8, axis=0).repeat(8, axis=1)
+            image = enlarged(rng.integers(0, 256, (*blocks, 3)))
             save(root / f"leftImg8bit/{frame}_leftImg8bit.png", image)
-            raw = rng.choice([0, 7, 8, 11, 23, 26], blocks).repeat(8, axis=0).repeat(8, axis=1)
+            raw = enlarged(rng.choice(raw_ids, blocks))
             save(root / f"{kind}/{frame}_{kind}_labelIds.png", raw)
             instances = np.where(raw == 26, 26003, raw)
             save(root / f"{kind}/{frame}_{kind}_instanceIds.png", instances, np.uint16)

@@ -1,15 +1,14 @@
 """What every command has in common: its flags, its help, its exit codes."""
 
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.helpers import failed, succeeded
 
 CONVERTER = "data_prep/camvid_to_tfrecord.py"
-ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = sorted(
     str(path.relative_to(ROOT))
     for folder in ("scripts", "data_prep")

@@ -5,7 +5,6 @@ import re
 import subprocess
 
 import pytest
-import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
@@ -33,8 +32,7 @@ def test_batches_are_no_larger_than_the_model_takes():
 
 @pytest.mark.slow
 def test_the_requests_of_the_smoke_test(exported, scene, tmp_path):
-    signatures = tf.saved_model.load(str(exported)).signatures
-    served = prediction_servers.Served(signatures, "dmls")
+    served = prediction_servers.served_from(exported)
     (tmp_path / "photo.png").write_bytes(encoded(scene))
     with prediction_servers.rest_server(served) as address:
         command = ["bash", SERVING / "smoke_test.sh", exported.parent, tmp_path / "photo.png"]
