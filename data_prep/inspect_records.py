@@ -15,7 +15,7 @@ from dmls_tf import command_line
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.datasets import IGNORE_LABEL
 from dmls_tf.drawing import legend, overlay
-from dmls_tf.errors import UserError
+from dmls_tf.evaluation.figures import figure_class
 from dmls_tf.files import writing
 
 GAP, CAPTION, NAME_LENGTH = 6, 14, 32  # pixels, pixels, characters
@@ -30,13 +30,14 @@ flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
 def main(records_dir):
     info = DatasetInfo.load(records_dir)
     split = FLAGS.split or next(iter(info.splits))
-    output_dir, pyplot = pathlib.Path(FLAGS.output_dir), _pyplot()
+    output_dir = pathlib.Path(FLAGS.output_dir)
+    figure_class("the plot")  # is there, before anything is written
     samples = read_samples(records_dir, split, info, FLAGS.num_samples)
     with writing(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
         sheet = contact_sheet(samples, info, FLAGS.height)
         sheet.save(output_dir / f"{split}_samples.png")
-        plot_classes(pyplot, info, split, output_dir / f"{split}_classes.png")
+        plot_classes(info, split, output_dir / f"{split}_classes.png")
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
 
 
@@ -81,25 +82,14 @@ def _tile(name, image, label, palette, height):
     return tile
 
 
-def _pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError('the plot needs matplotlib: pip install -e ".[viz]"') from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def plot_classes(pyplot, info, split, path):
+def plot_classes(info, split, path):
     """Writes a bar chart: the share of each class in all pixels and in all images."""
     counts = info.split(split)
     total = sum(counts.class_pixels) + counts.ignored_pixels
     rows = np.arange(info.num_classes)
-    figure, axes = pyplot.subplots(
-        1, 2, figsize=(11, 1.5 + 0.22 * info.num_classes), sharey=True, layout="constrained"
-    )
+    size = (11, 1.5 + 0.22 * info.num_classes)
+    figure = figure_class("the plot")(figsize=size, layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
     colors = np.array(info.palette) / 255
     for axis, values, title in (
         (axes[0], np.array(counts.class_pixels) / total, "share of the pixels"),
@@ -114,7 +104,6 @@ def plot_classes(pyplot, info, split, path):
     ignored = 100 * counts.ignored_pixels / total
     figure.suptitle(f"{info.name}, {split}: {counts.num_images} images, {ignored:.1f} % ignored")
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

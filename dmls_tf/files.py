@@ -47,6 +47,16 @@ def writing(path):
         raise UserError(f"{name}: {error.strerror or error}") from error
 
 
+def make_directory(path):
+    """Makes a directory and those above it, where they are not there.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    with writing(path):
+        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+
+
 def sha256_of(path):
     """The SHA-256 digest of a file, hexadecimal."""
     digest = hashlib.sha256()

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from dmls_tf.drawing import legend, overlay
 from dmls_tf.errors import DamagedFile, UserError
-from dmls_tf.files import replacing, writing
+from dmls_tf.files import make_directory, replacing, writing
 from dmls_tf.inference import make_segmenter
 from dmls_tf.label_maps import png_bytes
 from dmls_tf.photos import Photo, read_photo
@@ -187,8 +187,7 @@ class PictureWriter:
     def path(self, name, picture, suffix=".png"):
         """Where a picture goes; its directory exists."""
         path = self.output_dir / f"{name}_{picture}{suffix}"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         return path
 
     def write(self, name, image, segmentation, append=None):

@@ -20,7 +20,7 @@ from absl import flags
 
 from dmls_tf import command_line
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing, writing
+from dmls_tf.files import make_directory, replacing, writing
 
 FLAGS = flags.FLAGS
 
@@ -42,8 +42,7 @@ def main():
     rows = studies.read_rows(FLAGS.rows)
     if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
         raise UserError(f"--seeds must be whole numbers, got {','.join(FLAGS.seeds)!r}")
-    with writing(FLAGS.work_dir):
-        pathlib.Path(FLAGS.work_dir).mkdir(parents=True, exist_ok=True)
+    make_directory(FLAGS.work_dir)
     names = [row.name for row in rows]
     tasks = list(dict.fromkeys((seed, row.training) for seed in FLAGS.seeds for row in rows))
     results, faults = [], 0
@@ -82,24 +81,26 @@ def run(rows, seed, training):
     directory = pathlib.Path(FLAGS.work_dir) / training / f"seed{seed}"
     directory.mkdir(parents=True, exist_ok=True)
     model, seconds = directory / "model.keras", directory / "seconds.txt"
-    evaluations = {
-        directory / row.directory: (f"--model={model}", f"--split={FLAGS.val_split}")
-        + (*row.evaluate_flags, f"--output_dir={directory / row.directory}")
-        for row in rows
-    }
+
+    def evaluate(row, *more):
+        settings = (f"--model={model}", f"--split={FLAGS.val_split}", *row.evaluate_flags)
+        settings += (f"--output_dir={directory / row.directory}", *more)
+        call("evaluate", directory / "evaluate.log", *settings)
+
     if not model.exists():
-        for settings in evaluations.values():  # before hours of training
-            call("evaluate", directory / "evaluate.log", *settings, "--only_check_args")
+        for row in rows:
+            evaluate(row, "--only_check_args")  # before hours of training
         start = time.perf_counter()
         settings = (f"--flagfile={FLAGS.base}", *rows[0].train_flags, f"--seed={seed}")
         call("train", directory / "train.log", *settings, f"--work_dir={directory}")
         seconds.write_text(f"{time.perf_counter() - start:.0f}\n")
     results = []
-    for row, (scored, settings) in zip(rows, evaluations.items(), strict=True):
-        if not (scored / "metrics.json").exists():
-            call("evaluate", directory / "evaluate.log", *settings)
+    for row in rows:
+        metrics = directory / row.directory / "metrics.json"
+        if not metrics.exists():
+            evaluate(row)
         known = int(seconds.read_text()) if seconds.exists() else None
-        results += results_of(row, seed, scored / "metrics.json", known)
+        results += results_of(row, seed, metrics, known)
     return results
 
 

@@ -18,7 +18,7 @@ from absl import flags
 from dmls_tf import command_line
 from dmls_tf.dataset_info import DatasetInfo
 from dmls_tf.errors import UserError
-from dmls_tf.files import writing
+from dmls_tf.files import make_directory, writing
 
 FLAGS = flags.FLAGS
 
@@ -51,8 +51,7 @@ def main():
     info.split(FLAGS.split)  # that it is there
     gallery = Gallery(FLAGS.examples, info.palette) if FLAGS.report else None
     output_dir = pathlib.Path(FLAGS.output_dir)
-    with writing(output_dir):  # before minutes of work
-        output_dir.mkdir(parents=True, exist_ok=True)
+    make_directory(output_dir)  # before minutes of work
     evaluation = evaluate(FLAGS.records_dir, FLAGS.split, answer, gallery, num_threads)
     with writing(output_dir):
         results.write_metrics(evaluation, output_dir / "metrics.json")

@@ -9,8 +9,8 @@ from dmls_tf.errors import UserError
 MAX_NUMBERS = 25  # classes up to which a confusion matrix shows its numbers
 
 
-def figure_class():
-    """Matplotlib's `Figure`.
+def figure_class(purpose="the report"):
+    """Matplotlib's `Figure`, which `purpose` needs.
 
     Raises:
         UserError: it is not installed.
@@ -18,7 +18,7 @@ def figure_class():
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UserError('the report needs matplotlib: pip install -e ".[viz]"') from error
+        raise UserError(f'{purpose} needs matplotlib: pip install -e ".[viz]"') from error
     return Figure
 
 

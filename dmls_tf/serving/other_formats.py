@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing, writing
+from dmls_tf.files import make_directory, replacing, writing
 from dmls_tf.ops import distance_transform
 
 OPSET = 18  # of ONNX
@@ -41,8 +41,7 @@ def write_file(model, path, size):
     path = pathlib.Path(path)
     if path.suffix not in FORMATS:
         raise UserError(f"{path}: must end in {' or '.join(FORMATS)}")
-    with writing(path):  # before minutes of work
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)  # before minutes of work
     convert, run = FORMATS[path.suffix]
     images = _test_image(size)
     try:
