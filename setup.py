@@ -14,7 +14,7 @@ setup(
     description="Deep Multiphase Level Set for scene parsing, in TensorFlow and Keras 3",
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
-    packages=find_packages(include=["dmls_tf*", "data_prep"]),
+    packages=find_packages(include=["dmls_tf*"]),
     python_requires=">=3.10",
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -9,23 +9,22 @@ Expects `images/{training,validation}/*.jpg`, `annotations/{training,validation}
 
 import pathlib
 
-from absl import flags
-
-from data_prep import flag_sets
-from data_prep.pairing import JPEG_OR_PNG, pair_files
 from dmls_tf import command_line
+from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import ade20k
 from dmls_tf.errors import UserError
+from dmls_tf.records.commands import SourceOptions, convert_files, with_splits
+from dmls_tf.records.pairing import JPEG_OR_PNG, pair_files
 
 NUM_CLASSES = 150
+OPTIONS = with_splits(SourceOptions, "training", "validation")
 
-FLAGS = flags.FLAGS
 
-
-def main():
-    root = pathlib.Path(FLAGS.data_dir)
+def main(options):
+    root = pathlib.Path(options.data_dir)
     _check_archive(root)
-    flag_sets.convert(ade20k(read_class_names(root / "objectInfo150.txt")), find_files)
+    spec = ade20k(read_class_names(root / "objectInfo150.txt"))
+    convert_files(spec, find_files, options, command_line.make(ConversionConfig))
 
 
 def find_files(root, split):
@@ -63,5 +62,4 @@ def _check_archive(root):
 
 
 if __name__ == "__main__":
-    flag_sets.define(default_splits=["training", "validation"])
-    command_line.run(main, tensorflow=False)
+    command_line.run(main, OPTIONS, also=[ConversionConfig], tensorflow=False)

@@ -5,14 +5,17 @@
 Expects `{train,val,test}/*.png|jpg` with labels of the same stem in `{train,val,test}annot/`.
 """
 
-from data_prep import flag_sets
-from data_prep.pairing import JPEG_OR_PNG, pair_files
 from dmls_tf import command_line
+from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import CAMVID
+from dmls_tf.records.commands import SourceOptions, convert_files, with_splits
+from dmls_tf.records.pairing import JPEG_OR_PNG, pair_files
+
+OPTIONS = with_splits(SourceOptions, "train", "val", "test")
 
 
-def main():
-    flag_sets.convert(CAMVID, find_files)
+def main(options):
+    convert_files(CAMVID, find_files, options, command_line.make(ConversionConfig))
 
 
 def find_files(root, split):
@@ -20,5 +23,4 @@ def find_files(root, split):
 
 
 if __name__ == "__main__":
-    flag_sets.define(default_splits=["train", "val", "test"])
-    command_line.run(main, tensorflow=False)
+    command_line.run(main, OPTIONS, also=[ConversionConfig], tensorflow=False)

@@ -10,24 +10,32 @@ Training on train and val together, as in the paper, needs no records of its own
 --train_split=train+val.
 """
 
+import dataclasses
 import functools
 
-from absl import flags
-
-from data_prep import flag_sets
-from data_prep.pairing import pair_files
 from dmls_tf import command_line
+from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import CITYSCAPES
+from dmls_tf.records.commands import SPLITS, SourceOptions, convert_files
+from dmls_tf.records.pairing import pair_files
+from dmls_tf.settings import one_of, setting
 
-SPLITS = {"fine": ["train", "val", "test"], "coarse": ["train", "train_extra", "val"]}
-
-FLAGS = flags.FLAGS
+SPLITS_OF = {"fine": ("train", "val", "test"), "coarse": ("train", "train_extra", "val")}
 
 
-def main():
-    if FLAGS.splits is None:
-        FLAGS.splits = SPLITS[FLAGS.annotations]
-    flag_sets.convert(CITYSCAPES, functools.partial(find_files, f"gt{FLAGS.annotations.title()}"))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(SourceOptions):
+    annotations: str = setting("fine", "Which labels.", one_of(*SPLITS_OF))
+    splits: tuple[str, ...] | None = setting(
+        None, "Splits to convert; none: those of the annotations.", SPLITS
+    )
+
+
+def main(options):
+    if options.splits is None:
+        options = dataclasses.replace(options, splits=SPLITS_OF[options.annotations])
+    find = functools.partial(find_files, f"gt{options.annotations.title()}")
+    convert_files(CITYSCAPES, find, options, command_line.make(ConversionConfig))
 
 
 def find_files(kind, root, split):
@@ -40,6 +48,4 @@ def find_files(kind, root, split):
 
 
 if __name__ == "__main__":
-    flag_sets.define(default_splits=None)
-    flags.DEFINE_enum("annotations", "fine", list(SPLITS), "Which labels.")
-    command_line.run(main, tensorflow=False)
+    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False)

@@ -5,37 +5,39 @@
 Writes `SPLIT_samples.png` and `SPLIT_classes.png`. The samples are spread evenly over the split.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
-from absl import flags
 from PIL import Image, ImageDraw
 
-from dmls_tf import command_line
-from dmls_tf.dataset_info import DatasetInfo
-from dmls_tf.datasets import IGNORE_LABEL
-from dmls_tf.drawing import legend, overlay
+from dmls_tf import IGNORE_LABEL, command_line
+from dmls_tf.datasets import DatasetInfo
 from dmls_tf.evaluation.figures import figure_class
 from dmls_tf.files import writing
+from dmls_tf.images.drawing import legend, overlay
+from dmls_tf.settings import POSITIVE, Settings, from_to, required, setting
 
 GAP, CAPTION, NAME_LENGTH = 6, 14, 32  # pixels, pixels, characters
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("split", None, "Split to show, the first by default.")
-flags.DEFINE_integer("num_samples", 12, "Images on the sheet.", 1)
-flags.DEFINE_integer("height", 160, "Of an image on the sheet, pixels.", 16)
-flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
+
+@dataclasses.dataclass(frozen=True)
+class Options(Settings):
+    output_dir: str = required("Where the pictures go.")
+    split: str | None = setting(None, "Split to show; none: the first.")
+    num_samples: int = setting(12, "Images on the sheet.", POSITIVE)
+    sample_height: int = setting(160, "Of an image on the sheet, pixels.", from_to(16, 4096))
 
 
-def main(records_dir):
+def main(options, records_dir):
     info = DatasetInfo.load(records_dir)
-    split = FLAGS.split or next(iter(info.splits))
-    output_dir = pathlib.Path(FLAGS.output_dir)
+    split = options.split or next(iter(info.splits))
+    output_dir = pathlib.Path(options.output_dir)
     figure_class("the plot")  # is there, before anything is written
-    samples = read_samples(records_dir, split, info, FLAGS.num_samples)
+    samples = read_samples(records_dir, split, info, options.num_samples)
     with writing(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
-        sheet = contact_sheet(samples, info, FLAGS.height)
+        sheet = contact_sheet(samples, info, options.sample_height)
         sheet.save(output_dir / f"{split}_samples.png")
         plot_classes(info, split, output_dir / f"{split}_classes.png")
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
@@ -43,7 +45,7 @@ def main(records_dir):
 
 def read_samples(records_dir, split, info, count):
     """(file name, image, label) of records that are spread over a split."""
-    from dmls_tf.data.pipeline import faults_named, read_split
+    from dmls_tf.records.reading import faults_named, read_split
 
     every = max(1, info.split(split).num_images // count)
     with faults_named(records_dir, split):
@@ -107,4 +109,4 @@ def plot_classes(info, split, path):
 
 
 if __name__ == "__main__":
-    command_line.run(main, operands=["RECORDS_DIR"])
+    command_line.run(main, Options, operands=["RECORDS_DIR"])

@@ -10,25 +10,29 @@ are ignored, which leaves 65 classes in v1.2, the version of the paper; --annota
 other.
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
 
-from absl import flags
-
-from data_prep import flag_sets
-from data_prep.pairing import JPEG_OR_PNG, pair_files
 from dmls_tf import command_line
+from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import mapillary
 from dmls_tf.errors import UserError
+from dmls_tf.records.commands import SourceOptions, convert_files, with_splits
+from dmls_tf.records.pairing import JPEG_OR_PNG, pair_files
+from dmls_tf.settings import one_of, setting
 
-FLAGS = flags.FLAGS
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(with_splits(SourceOptions, "training", "validation")):
+    annotations: str = setting("v1.2", "Version of the labels.", one_of("v1.2", "v2.0"))
 
 
-def main():
-    version = FLAGS.annotations
-    spec = mapillary(read_labels(pathlib.Path(FLAGS.data_dir), version))
-    flag_sets.convert(spec, functools.partial(find_files, version))
+def main(options):
+    spec = mapillary(read_labels(pathlib.Path(options.data_dir), options.annotations))
+    find = functools.partial(find_files, options.annotations)
+    convert_files(spec, find, options, command_line.make(ConversionConfig))
 
 
 def find_files(version, root, split):
@@ -58,6 +62,4 @@ def read_labels(root, version):
 
 
 if __name__ == "__main__":
-    flag_sets.define(default_splits=["training", "validation"])
-    flags.DEFINE_enum("annotations", "v1.2", ["v1.2", "v2.0"], "Version of the labels.")
-    command_line.run(main, tensorflow=False)
+    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False)

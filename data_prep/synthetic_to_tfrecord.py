@@ -7,35 +7,54 @@ are also written as PNG files under `OUTPUT_DIR/png/SPLIT/`.
 """
 
 import dataclasses
-import io
 import pathlib
 import zlib
 
 import numpy as np
-from absl import flags
 from PIL import Image
 
-from data_prep import flag_sets
-from data_prep.label_png import encode_label_png
-from data_prep.samples import Sample, to_class_ids
-from data_prep.synthetic_scenes import SYNTHETIC, draw_scene
 from dmls_tf import command_line
+from dmls_tf.config import ConversionConfig
+from dmls_tf.datasets.synthetic_scenes import SYNTHETIC, draw_scene
 from dmls_tf.errors import UserError
+from dmls_tf.images.label_maps import encode_label_png, png_bytes
+from dmls_tf.records.commands import TargetOptions, convert, with_splits
+from dmls_tf.records.samples import Sample, to_class_ids
+from dmls_tf.settings import NOT_NEGATIVE, Rule, from_to, setting
 
-FLAGS = flags.FLAGS
+COUNTS = Rule("whole numbers, one per split", lambda counts: min(counts, default=0) >= 0)
+SIDE = from_to(32, 10_000)
 
 
-def main():
-    if len(FLAGS.num_images) != len(FLAGS.splits):
-        raise UserError(f"--num_images needs {len(FLAGS.splits)} numbers, one a split")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(with_splits(TargetOptions, "train", "val")):
+    num_images: tuple[int, ...] = setting((400, 60), "Scenes of each split.", COUNTS)
+    height: int = setting(144, "Pixels.", SIDE)
+    width: int = setting(192, "Pixels.", SIDE)
+    seed: int = setting(0, "Of all scenes.", NOT_NEGATIVE)
+    save_images: bool = setting(False, "Also write PNG files.")
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnConfig(ConversionConfig):
+    """Scenes have the size that is asked for, and no faults."""
+
+    max_side: int | None = setting(None, "None.", flag=False)
+    on_error: str = setting("fail", "There are none.", flag=False)
+
+
+def main(options):
+    if len(options.num_images) != len(options.splits):
+        raise UserError(f"--num_images needs {len(options.splits)} numbers, one per split")
+    size = options.height, options.width
     sources = {
-        split: [Scene(split, i, FLAGS.height, FLAGS.width, FLAGS.seed) for i in range(count)]
-        for split, count in zip(FLAGS.splits, _counts(), strict=True)
+        split: [Scene(split, i, *size, options.seed) for i in range(count)]
+        for split, count in zip(options.splits, options.num_images, strict=True)
     }
-    flag_sets.write(SYNTHETIC, sources)
-    if FLAGS.save_images:
+    convert(SYNTHETIC, sources, options.output_dir, command_line.make(DrawnConfig))
+    if options.save_images:
         for split, scenes in sources.items():
-            _save_images(pathlib.Path(FLAGS.output_dir) / "png" / split, scenes)
+            _save_images(pathlib.Path(options.output_dir) / "png" / split, scenes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,27 +81,12 @@ class Scene:
         class_ids, label_pixels = to_class_ids(Image.fromarray(label), spec, self)
         return Sample(
             filename=f"{self.split}_{self.index:06d}.png",
-            image_bytes=_png(image),
+            image_bytes=png_bytes(image),
             image_format="png",
             shape=image.shape,
             label_png=encode_label_png(class_ids),
             label_pixels=label_pixels,
         )
-
-
-def _counts():
-    try:
-        return [int(count) for count in FLAGS.num_images]
-    except ValueError:
-        raise UserError(
-            f"--num_images must be whole numbers, got {','.join(FLAGS.num_images)}"
-        ) from None
-
-
-def _png(image):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _save_images(directory, scenes):
@@ -93,10 +97,4 @@ def _save_images(directory, scenes):
 
 
 if __name__ == "__main__":
-    flag_sets.define(default_splits=["train", "val"], from_files=False)
-    flags.DEFINE_list("num_images", ["400", "60"], "Scenes of each split.")
-    flags.DEFINE_integer("height", 144, "Pixels.", 32)
-    flags.DEFINE_integer("width", 192, "Pixels.", 32)
-    flags.DEFINE_integer("seed", 0, "Of all scenes.", 0)
-    flags.DEFINE_bool("save_images", False, "Also write PNG files.")
-    command_line.run(main, tensorflow=False)
+    command_line.run(main, Options, also=[DrawnConfig], tensorflow=False)

@@ -1,317 +1,335 @@
-"""The settings of a model, its data and its training: frozen, checked when they are made."""
+"""The settings of a network, its data, its training and its uses.
 
-import dataclasses
-
-from dmls_tf.errors import UserError
-
-NETWORKS = ("dfcn", "fcn8s")
-PRIOR_ENTRIES = ("image", "decoder")
-FORCES = ("head", "scores", "gaussian", "adaptive", "scores+adaptive")
-OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "step", "polynomial")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-FROZEN_BATCH_NORMS = ("none", "encoder", "all")
-STAGES = ("coarse", "head", "joint")
-OPTIMIZATIONS = ("none", "float32", "float16", "bfloat16")
-MIN_SIDE = 32  # pixels of an image; some encoders have no map left of smaller ones
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
-
-
-def _check(condition: object, name: str, rule: str, value: object) -> None:
-    if not condition:
-        raise UserError(f"{name} must be {rule}, got {value!r}")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _check(value in choices, name, "one of " + ", ".join(choices), value)
-
-
-def _check_positive(config: object, *names: str) -> None:
-    for name in names:
-        _check(getattr(config, name) > 0, name, "positive", getattr(config, name))
-
-
-def _check_size(name: str, size: tuple[int, int] | None) -> None:
-    valid = size is None or (len(size) == 2 and all(side > 0 for side in size))
-    _check(valid, name, "two positive numbers (height, width)", size)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """One DMLS network. Every field is kept in the saved model.
-
-    Attributes:
-        num_classes: N, 2 to 255.
-        network: "dfcn" (dilated encoder, skip decoder) or "fcn8s" (the paper's baseline).
-        backbone: a name in `dmls_tf.models.backbones.BACKBONES`.
-        output_stride: 8 or 16, of the dilated encoder's last feature map.
-        width: width multiplier of the encoder, 1 for the published network (and its weights).
-        score_stride: 4 or 2, of the decoder's class scores.
-        decoder_channels: at stride 8 and coarser; half as many at finer strides.
-        num_steps: K recurrent steps; any K loads the same weights.
-        prior_entry: where the previous prediction enters: "image" (eq. 2), so that later steps run
-            the whole network again, or "decoder", so that the encoder runs once.
-        prior_gradient: let gradients reach step k through the prediction it hands to step k + 1.
-        level_set: False leaves the scores as they are (a plain recurrent FCN).
-        force: the log f of eq. 9, see `dmls_tf.models.likelihood`.
-        level_set_stride: 1 or 2, resolution of the level sets and their likelihood. Contours are
-            found between its pixels: the result is interpolated to full size.
-        evolution_steps: of the level sets of the last recurrent step, which is the answer.
-        prior_evolution_steps: of the level sets of the steps before, whose predictions are priors.
-        band, dt, epsilon, rho, curvature_mean, temperature, score_gradient, max_phases: see
-            `dmls_tf.layers.MultiphaseLevelSet`.
-        coarse_adjustment, likelihood_adjustment: these times the logarithm of the median-frequency
-            class weights are added to the coarse scores and to log f, at inference only. Scores
-            that were learned with those weights are calibrated by a negative number.
-        batch_norm_momentum: of every batch normalisation; lower for short training runs.
+Each field is a setting: its type, default, meaning and rule stand here and nowhere else; the flags
+of the commands are derived from them (see `dmls_tf.settings`). All are checked when they are made:
 
     >>> config = ModelConfig(num_classes=19, backbone="resnet101")
-    >>> dataclasses.replace(config, num_steps=2).num_steps
+    >>> dataclasses.replace(config, recurrent_steps=2).recurrent_steps
     2
     >>> dataclasses.replace(config, output_stride=32)
     Traceback (most recent call last):
     dmls_tf.errors.UserError: output_stride must be 8 or 16, got 32
-    """
+"""
 
-    num_classes: int
-    network: str = "dfcn"
-    backbone: str = "resnet50"
-    output_stride: int = 16
-    width: float = 1.0
-    score_stride: int = 4
-    decoder_channels: int = 128
-    num_steps: int = 4
-    prior_entry: str = "image"
-    prior_gradient: bool = False
-    level_set: bool = True
-    force: str = "head"
-    level_set_stride: int = 2
-    band: int = 8
-    evolution_steps: int = 3
-    prior_evolution_steps: int = 1
-    dt: float = 0.7
-    epsilon: float = 0.0
-    rho: float | None = None
-    curvature_mean: str = "all"
-    temperature: float = 0.1
-    score_gradient: float = 1.0
-    max_phases: int | None = 24
-    coarse_adjustment: float = 0.0
-    likelihood_adjustment: float = 0.0
-    batch_norm_momentum: float = 0.99
+import dataclasses
+import os
 
-    def __post_init__(self) -> None:
-        _check(self.num_classes >= 2, "num_classes", "at least 2", self.num_classes)
-        _check(self.num_classes <= 255, "num_classes", "at most 255", self.num_classes)
-        _check(self.output_stride in (8, 16), "output_stride", "8 or 16", self.output_stride)
-        _check(self.score_stride in (2, 4), "score_stride", "2 or 4", self.score_stride)
-        stride = self.level_set_stride
-        _check(stride in (1, 2), "level_set_stride", "1 or 2", stride)
-        _check_choice("network", self.network, NETWORKS)
-        _check_choice("prior_entry", self.prior_entry, PRIOR_ENTRIES)
-        plain = self.network == "fcn8s"
-        _check(
-            not plain or self.prior_entry == "image", "prior_entry", "image with fcn8s", "decoder"
-        )
-        _check_choice("force", self.force, FORCES)
-        _check_positive(self, "width", "num_steps")
-        channels, momentum = self.decoder_channels, self.batch_norm_momentum
-        _check(channels >= 2, "decoder_channels", "at least 2", channels)
-        _check(0 <= momentum < 1, "batch_norm_momentum", "in 0..1, below 1", momentum)
+from dmls_tf.errors import UserError
+from dmls_tf.settings import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    SHARE_BELOW_1,
+    SIZE,
+    Rule,
+    Settings,
+    from_to,
+    one_of,
+    required,
+    setting,
+)
+
+BACKBONES = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152", "mobilenetv2")
+LIKELIHOODS = ("learned", "gaussian", "adaptive", "scores", "scores+adaptive")
+MIN_SIDE = 32  # pixels of an image; some encoders have no map left of smaller ones
+WORKING_SIZE = Rule(
+    f"height,width of at least {MIN_SIDE} pixels",
+    lambda size: isinstance(size, tuple) and min(size) >= MIN_SIDE,
+)
+IMAGES_PER_SHARD = 64
+PICTURES = ("label", "palette", "overlay", "confidence")  # that predict.py writes
+FORCE_LIMIT, CURVATURE_LIMIT = 0.7, 0.4  # of dt, over many steps
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """What happens to a record before the network sees it.
+class LevelSetConfig(Settings):
+    """The evolution of level sets (eqs 4 to 10), as `MultiphaseLevelSet` and `DMLS` have it."""
 
-    Attributes:
-        image_size: (height, width) to which image and label are resized, None for their own.
-        crop_size: (height, width) of random training crops, None for none.
-        scale_range: (lowest, highest) of the factor, drawn uniformly, by which a training image
-            is resized before it is cropped.
-        flip: mirror half of the training images.
-        jitter: strength of random changes of brightness, contrast, saturation and hue, 0..1.
-        batch_size: images in a global batch.
-        pad_last_batch: fill the last batch of a pass with images whose labels are ignored;
-            otherwise training leaves it out, and in evaluation it is smaller.
-        shuffle_buffer: records among which the next one is drawn in training.
-        cache: keep all decoded training images in memory (4 bytes a pixel), in their own size.
-    """
-
-    image_size: tuple[int, int] | None = None
-    crop_size: tuple[int, int] | None = None
-    scale_range: tuple[float, float] = (1.0, 1.0)
-    flip: bool = True
-    jitter: float = 0.0
-    batch_size: int = 1
-    pad_last_batch: bool = False
-    shuffle_buffer: int = 1000
-    cache: bool = False
+    band: int = setting(8, "Half-width of the band of signed distances, pixels.", POSITIVE)
+    evolution_steps: int = setting(3, "Explicit steps of the evolution (eq. 7).", NOT_NEGATIVE)
+    dt: float = setting(
+        0.7,
+        "Time step; over several steps at most 0.7, with curvature 0.4 / max(1, epsilon).",
+        POSITIVE,
+    )
+    epsilon: float = setting(0.0, "Weight of the curvature (eq. 7; the paper: 1).", NOT_NEGATIVE)
+    rho: float | None = setting(None, "Threshold of the force (eq. 10; the paper: 0.5), or none.")
+    force_scale: float | None = setting(
+        None,
+        "Factor of the force before it is clipped to [-1, 1]; none: the likelihood's own.",
+        POSITIVE,
+    )
+    temperature: float = setting(
+        0.1, "Softness of the assignment, in units of the scaled phi.", POSITIVE
+    )
+    straight_through: float = setting(
+        1.0,
+        "Minus the derivative of the scaled phi with respect to the softmax of the coarse logits; "
+        "1 / (2 band) makes it one pixel.",
+        NOT_NEGATIVE,
+    )
+    max_phases: int | None = setting(
+        24, "How many phases evolve, the largest by area; none: all.", POSITIVE
+    )
 
     def __post_init__(self) -> None:
-        _check_size("image_size", self.image_size)
-        _check_size("crop_size", self.crop_size)
-        _check_positive(self, "batch_size", "shuffle_buffer")
-        scales = self.scale_range
-        valid = len(scales) == 2 and 0 < scales[0] <= scales[1]
-        _check(valid, "scale_range", "two positive numbers, the lower first", scales)
-        _check(
-            self.crop_size or scales == (1.0, 1.0), "scale_range", "1,1 without crop_size", scales
-        )
-        _check(0 <= self.jitter <= 1, "jitter", "in 0..1", self.jitter)
+        super().__post_init__()
+        limit = CURVATURE_LIMIT / max(1, self.epsilon) if self.epsilon else FORCE_LIMIT
+        if self.evolution_steps > 1 and self.dt > limit:
+            raise UserError(
+                f"dt must be at most {limit:g} for {self.evolution_steps} evolution_steps with "
+                f"epsilon {self.epsilon:g}, got {self.dt}; larger ones are unstable"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
-class InferenceConfig:
-    """How a network is applied to an image of any size.
+class ModelConfig(Settings):
+    """One DMLS network. A saved model keeps it."""
 
-    Attributes:
-        image_size: (height, width) to which an image is resized, None for its own.
-        window: (height, width), pixels: an image of its own size that is larger is segmented in
-            windows, one after the other. None: as large as 50 million class scores, to bound the
-            memory.
-        overlap: share of a window that the next one has in common with it.
-        scales: factors of the image's size at which it is seen; the log-probabilities are averaged.
-        flip: see it mirrored as well.
-    """
-
-    image_size: tuple[int, int] | None = None
-    window: tuple[int, int] | None = None
-    overlap: float = 0.25
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
+    num_classes: int = required("N, the number of classes.", from_to(2, 255), flag=False)
+    network: str = setting(
+        "dfcn",
+        "dfcn: dilated encoder and skip decoder; fcn8s: the paper's baseline.",
+        one_of("dfcn", "fcn8s"),
+    )
+    backbone: str = setting("resnet50", "Encoder, of keras.applications.", one_of(*BACKBONES))
+    output_stride: int = setting(16, "Of the dilated encoder's last feature map.", one_of(8, 16))
+    width_multiplier: float = setting(1.0, "Of the encoder's channels; 1 as published.", POSITIVE)
+    decoder_stride: int = setting(4, "Stride of the decoder's logits.", one_of(2, 4))
+    decoder_channels: int = setting(
+        128, "Channels at stride 8 and coarser; half as many at finer strides.", from_to(2, 4096)
+    )
+    recurrent_steps: int = setting(4, "K; any K loads the same weights.", from_to(1, 100))
+    prior_entry: str = setting(
+        "image",
+        "Where the previous prediction enters: image (eq. 2) runs the whole network again, decoder "
+        "runs the encoder once.",
+        one_of("image", "decoder"),
+    )
+    prior_gradient: bool = setting(False, "Let gradients pass from step k + 1 to k through P.")
+    level_set: LevelSetConfig | None = setting(
+        LevelSetConfig(), "Evolve the logits of each step; without: a plain recurrent FCN."
+    )
+    level_set_stride: int = setting(
+        2, "Stride of the level sets and their likelihood; results are interpolated.", one_of(1, 2)
+    )
+    prior_evolution_steps: int = setting(
+        1, "evolution_steps before the last recurrent step.", NOT_NEGATIVE
+    )
+    likelihood: str = setting("learned", "log f of eq. 9.", one_of(*LIKELIHOODS))
+    coarse_adjustment: float = setting(
+        0.0,
+        "At inference, add this times the log of the median-frequency class weights to the coarse "
+        "logits; what was trained with class weights is calibrated by a negative number.",
+    )
+    likelihood_adjustment: float = setting(0.0, "coarse_adjustment, but for log f.")
+    batch_norm_momentum: float = setting(0.99, "Lower it for short trainings.", SHARE_BELOW_1)
 
     def __post_init__(self) -> None:
-        _check_size("image_size", self.image_size)
-        _check_size("window", self.window)
-        _check(0 <= self.overlap < 1, "overlap", "in 0..1, below 1", self.overlap)
-        valid = self.scales and all(0.1 <= scale <= 10 for scale in self.scales)
-        _check(valid, "scales", "numbers from 0.1 to 10", self.scales)
+        if isinstance(self.level_set, dict):  # of a saved model
+            object.__setattr__(self, "level_set", LevelSetConfig(**self.level_set))
+        super().__post_init__()
+        if self.network == "fcn8s" and self.prior_entry == "decoder":
+            raise UserError("prior_entry must be image with fcn8s, got 'decoder'")
+        if self.level_set:
+            self.evolution_of(1)  # which checks it
+
+    def evolution_of(self, step: int) -> LevelSetConfig:
+        """The level sets of recurrent step k = 1..K. Needs a `level_set`."""
+        assert self.level_set is not None
+        if step == self.recurrent_steps:
+            return self.level_set
+        return dataclasses.replace(self.level_set, evolution_steps=self.prior_evolution_steps)
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
-    """A part of a staged training.
+class DataConfig(Settings):
+    """What happens to a record before the network sees it."""
 
-    Attributes:
-        name: "coarse" (the network without its level set), "head" (only the likelihood) or "joint"
-            (everything).
-        epochs: passes over the training split.
-        rate: factor of the learning rate.
-    """
-
-    name: str
-    epochs: int
-    rate: float = 1.0
+    image_size: tuple[int, int] | None = setting(
+        None, "height,width to which image and label are resized; none: their own.", SIZE
+    )
+    crop_size: tuple[int, int] | None = setting(
+        None, "height,width of random training crops; none: no crops.", SIZE
+    )
+    scale_range: tuple[float, float] = setting(
+        (1.0, 1.0),
+        "lowest,highest factor by which a training image is resized before it is cropped.",
+        Rule("lowest,highest, both positive", lambda scales: 0 < scales[0] <= scales[1]),
+    )
+    random_flip: bool = setting(True, "Mirror half of the training images.")
+    jitter: float = setting(0.0, "Strength of random changes of the colours.", SHARE)
+    batch_size: int = setting(1, "Images in a global batch.", POSITIVE, flag=False)
+    pad_last_batch: bool = setting(
+        False,
+        "Fill the last batch of a pass with ignored images; otherwise training drops it and "
+        "evaluation has a smaller one.",
+    )
+    shuffle_buffer: int = setting(1000, "Records among which the next is drawn.", POSITIVE)
+    cache: bool = setting(False, "Keep decoded training images in memory, 4 bytes per pixel.")
 
     def __post_init__(self) -> None:
-        _check_choice("stage", self.name, STAGES)
-        _check_positive(self, "epochs", "rate")
+        super().__post_init__()
+        if self.scale_range != (1, 1) and not self.crop_size:
+            raise UserError(f"scale_range must be 1,1 without crop_size, got {self.scale_range}")
 
 
 @dataclasses.dataclass(frozen=True)
-class ServingConfig:
-    """A served model.
+class TrainConfig(Settings):
+    """How a network is trained."""
 
-    Attributes:
-        image_size: (height, width) that the network works at.
-        max_pixels: of an encoded image; larger ones are refused before they are decoded.
-        max_batch: images in a request, or in what the server joins; bounds its memory.
-        optimize: "none" for the network with its variables; or "float32", "float16" or "bfloat16":
-            weights are constants, stored in this type. It computes in float32 with all.
-        warm_up: whether requests are added that the server runs before it serves.
-    """
-
-    image_size: tuple[int, int]
-    max_pixels: int = 50_000_000
-    max_batch: int = 8
-    optimize: str = "none"
-    warm_up: bool = True
-
-    def __post_init__(self) -> None:
-        _check_size("image_size", self.image_size)
-        _check_positive(self, "max_pixels", "max_batch")
-        _check_choice("optimize", self.optimize, OPTIMIZATIONS)
-        smallest = min(self.image_size)
-        _check(smallest >= MIN_SIDE, "image_size", f"at least {MIN_SIDE} a side", self.image_size)
+    epochs: int = setting(40, "Passes over the training split.", POSITIVE)
+    steps_per_epoch: int | None = setting(None, "Updates per epoch; none: a whole pass.", POSITIVE)
+    optimizer: str = setting("sgd", "sgd has momentum 0.9.", one_of("sgd", "adam"))
+    learning_rate: float = setting(1e-2, "Before the schedule.", POSITIVE)
+    schedule: str = setting(
+        "step",
+        "step: times 0.1 after half of the epochs; polynomial: power 0.9, down to 1/200.",
+        one_of("constant", "step", "polynomial"),
+    )
+    warmup_steps: int = setting(0, "Updates in which the rate rises from zero.", NOT_NEGATIVE)
+    new_parameter_rate: float = setting(1.0, "Of the recurrent and level-set parameters.", POSITIVE)
+    weight_decay: float = setting(5e-4, "Factor of half the squared kernels.", NOT_NEGATIVE)
+    clip_norm: float | None = setting(None, "Largest norm of a gradient; none: any.", POSITIVE)
+    accumulate: int = setting(1, "Parts of a replica's batch, one after the other.", POSITIVE)
+    average: float | None = setting(
+        None,
+        "Momentum of the running average of the weights that is validated and saved, like 0.999.",
+        Rule("above 0 and below 1", lambda value: 0 < value < 1),
+    )
+    class_weighting: float = setting(1.0, "Exponent of eq. 12's class weights.", NOT_NEGATIVE)
+    boundary_weight: float = setting(1.0, "Of pixels at boundaries (eq. 12).", NOT_NEGATIVE)
+    coarse_weight: float = setting(1.0, "Of the loss on the coarse logits.", NOT_NEGATIVE)
+    evolved_weight: float = setting(1.0, "Of the loss on the evolved prediction.", NOT_NEGATIVE)
+    likelihood_weight: float = setting(1.0, "Of the learned likelihood's loss.", NOT_NEGATIVE)
+    likelihood_band: int | None = setting(
+        4, "Pixels around true boundaries that the likelihood learns from; none: all.", POSITIVE
+    )
+    deep_supervision: bool = setting(True, "Losses at every step; without: only the last.")
+    train_only: str = setting("all", "What learns.", one_of("all", "likelihood"))
+    freeze_batch_norm: str = setting(
+        "none",
+        "Batch normalisations that keep statistics, scale and shift; for batches of one image.",
+        one_of("none", "encoder", "all"),
+    )
+    backbone_weights: str = setting("none", "none, imagenet or the path of a weight file.")
+    initial_model: str | None = setting(None, "A model.keras of the same network to start from.")
+    precision: str = setting(
+        "float32",
+        "Of all but losses and level sets, which are float32.",
+        one_of("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    jit_compile: bool = setting(False, "Compile the training step with XLA; one device only.")
+    remat: bool = setting(False, "Compute steps again in the backward pass, for memory.")
+    checkpoint_steps: int = setting(1000, "Updates between checkpoints.", POSITIVE)
+    seed: int = setting(0, "Of weights, order and augmentation.", from_to(0, 2**32 - 1))
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """How a network is trained.
+class Stage(Settings):
+    """A part of a staged training."""
 
-    Attributes:
-        epochs: passes over the training split.
-        steps_per_epoch: None for a whole pass.
-        optimizer: "sgd" (momentum 0.9) or "adam".
-        learning_rate: before the schedule.
-        schedule: "constant", "step" (times 0.1 after half of the epochs) or "polynomial"
-            (power 0.9, down to a two-hundredth).
-        warmup_steps: in which the rate rises linearly from zero.
-        new_parameter_rate: factor of the learning rate of the recurrent and level-set parameters.
-        weight_decay: factor of the squared kernels' half in the loss.
-        clip_norm: largest norm of the gradient of the global batch, None for any.
-        accumulate: parts of a replica's batch, whose gradients are summed one after the other.
-        average: momentum of the running average of the weights that is validated and saved, None
-            for the weights themselves.
-        class_weighting: exponent of the median-frequency class weights of eq. 12: 1 for the
-            paper's, 0 for none.
-        boundary_weight: added to the weight of pixels where the label changes (eq. 12).
-        coarse_weight, evolved_weight, head_weight: of the losses of each recurrent step.
-        head_band: pixels around true boundaries that the likelihood learns from, None for all.
-        deep_supervision: False for losses of the last recurrent step alone.
-        train_only: "head" keeps everything but the likelihood as it is; "all".
-        freeze_batch_norm: "none", "encoder" or "all": keep statistics, scale and shift.
-        backbone_weights: "none", "imagenet" or the path of a weight file.
-        initial_model: None or a `model.keras` of the same network, to start from.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16"; losses and level sets are
-            float32 in any case.
-        jit_compile: compile the step with XLA; on one device only.
-        remat: compute each recurrent step again in the backward pass, to save memory.
-        checkpoint_steps: save the whole state after so many steps, and after each epoch.
-        seed: of the weights, the order of the records and the augmentation.
-    """
+    name: str = required(
+        "coarse: the network without its level set; likelihood: only that; joint: everything.",
+        one_of("coarse", "likelihood", "joint"),
+    )
+    epochs: int = required("Passes over the training split.", POSITIVE)
+    rate: float = setting(1.0, "Factor of the learning rate.", POSITIVE)
 
-    epochs: int = 40
-    steps_per_epoch: int | None = None
-    optimizer: str = "sgd"
-    learning_rate: float = 1e-2
-    schedule: str = "step"
-    warmup_steps: int = 0
-    new_parameter_rate: float = 1.0
-    weight_decay: float = 5e-4
-    clip_norm: float | None = None
-    accumulate: int = 1
-    average: float | None = None
-    class_weighting: float = 1.0
-    boundary_weight: float = 1.0
-    coarse_weight: float = 1.0
-    evolved_weight: float = 1.0
-    head_weight: float = 1.0
-    head_band: int | None = 4
-    deep_supervision: bool = True
-    train_only: str = "all"
-    freeze_batch_norm: str = "none"
-    backbone_weights: str = "none"
-    initial_model: str | None = None
-    precision: str = "float32"
-    jit_compile: bool = False
-    remat: bool = False
-    checkpoint_steps: int = 1000
-    seed: int = 0
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "epochs", "learning_rate", "new_parameter_rate", "accumulate")
-        _check_positive(self, "checkpoint_steps")
-        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        _check_choice("schedule", self.schedule, SCHEDULES)
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("train_only", self.train_only, ("all", "head"))
-        _check_choice("freeze_batch_norm", self.freeze_batch_norm, FROZEN_BATCH_NORMS)
-        _check(self.average is None or 0 < self.average < 1, "average", "in 0..1", self.average)
-        _check(
-            self.clip_norm is None or self.clip_norm > 0, "clip_norm", "positive", self.clip_norm
-        )
-        weights = ("weight_decay", "class_weighting", "boundary_weight", "coarse_weight")
-        for name in (*weights, "evolved_weight", "head_weight", "warmup_steps"):
-            _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+@dataclasses.dataclass(frozen=True)
+class InferenceConfig(Settings):
+    """How a network is applied to an image of any size."""
+
+    image_size: tuple[int, int] | str = setting(
+        "model",
+        "Size at which images are segmented: model (that of the training), native (their own) or "
+        "height,width.",
+        Rule(
+            f"model, native or {WORKING_SIZE.text}",
+            lambda size: size in ("model", "native") or WORKING_SIZE.holds(size),
+        ),
+    )
+    window: tuple[int, int] | None = setting(
+        None,
+        "height,width: larger native images are segmented in windows; none: as large as 50 million "
+        "class logits, which bounds the memory.",
+        WORKING_SIZE,
+    )
+    overlap: float = setting(0.25, "Share that two windows have in common.", SHARE_BELOW_1)
+    scales: tuple[float, ...] = setting(
+        (1.0,),
+        "Factors of the size at which an image is seen; log-probabilities are averaged.",
+        Rule(
+            "numbers from 0.1 to 10",
+            lambda scales: scales and all(0.1 <= scale <= 10 for scale in scales),
+        ),
+    )
+    test_time_flip: bool = setting(False, "Average with the prediction for the mirrored image.")
+
+    def sized_for(self, metadata: dict) -> "InferenceConfig":
+        """With "model" replaced by the size that a model's metadata names, or "native"."""
+        if self.image_size != "model":
+            return self
+        trained = metadata.get("image_size")
+        return dataclasses.replace(self, image_size=tuple(trained) if trained else "native")
+
+
+@dataclasses.dataclass(frozen=True)
+class FileConfig(Settings):
+    """A network for images of one size."""
+
+    image_size: tuple[int, int] | str = setting(
+        "model",
+        "Size that the network works at: model (that of the training) or height,width.",
+        Rule(
+            f"model or {WORKING_SIZE.text}",
+            lambda size: size == "model" or WORKING_SIZE.holds(size),
+        ),
+    )
+
+    def sized_for(self, metadata: dict) -> "FileConfig":
+        """With "model" replaced by the size that a model's metadata names.
+
+        Raises:
+            UserError: it names none.
+        """
+        if self.image_size != "model":
+            return self
+        if not metadata.get("image_size"):
+            raise UserError("this model was trained at no fixed size; pass --image_size")
+        return dataclasses.replace(self, image_size=tuple(metadata["image_size"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingConfig(FileConfig):
+    """A served model."""
+
+    max_pixels: int = setting(50_000_000, "Of an encoded image; larger ones are refused.", POSITIVE)
+    max_batch: int = setting(8, "Images in a request or a joined batch.", POSITIVE)
+    optimize: str = setting(
+        "none",
+        "none: the network with its variables; others: weights are constants stored in this type, "
+        "computed in float32.",
+        one_of("none", "float32", "float16", "bfloat16"),
+    )
+    warm_up: bool = setting(True, "Add requests that the server runs before it serves.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionConfig(Settings):
+    """How a data set is converted to records."""
+
+    num_shards: int | None = setting(
+        None, f"Shards per split; none: one per {IMAGES_PER_SHARD} images.", POSITIVE
+    )
+    num_workers: int = setting(os.cpu_count(), "Processes.", POSITIVE)
+    max_side: int | None = setting(
+        None,
+        "Make longer images smaller, to this many pixels; none: take all as they are.",
+        POSITIVE,
+    )
+    on_error: str = setting(
+        "fail", "skip: list faulty images, leave them out.", one_of("fail", "skip")
+    )
+    overwrite: bool = setting(False, "Replace existing records.")

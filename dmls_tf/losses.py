@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf import IGNORE_LABEL
 from dmls_tf.ops.boundaries import boundary_distance, label_changes
 
 
@@ -15,43 +15,47 @@ def cross_entropy(labels, logits, ignore_label=IGNORE_LABEL):
     )
 
 
-class PixelLoss(keras.losses.Loss):
-    """A weighted sum of the pixels' cross-entropies, divided by the number of pixels that count.
+class DenseLoss(keras.losses.Loss):
+    """A sum over units of a batch, pixels or images, divided by the number of units that count.
 
-    Its two parts are known from the labels alone, so that a batch may be spread over devices and
-    still be divided by its total: see `pixel_weights`.
+    Weights and number are known from the labels alone, so that a batch may be spread over devices
+    and still be divided by its total. A subclass defines `weights` and `total`; Dice, say, has
+    images as units.
 
     Call arguments:
         y_true: integer labels `[B, H, W]`.
         y_pred: logits `[B, H, W, N]`.
 
     Returns:
-        A float32 scalar, 0 where no pixel counts.
+        A float32 scalar, 0 if no unit counts.
     """
 
     def __init__(self, ignore_label=IGNORE_LABEL, **kwargs):
         super().__init__(**kwargs | {"dtype": "float32"})  # whatever the precision of the logits
         self.ignore_label = ignore_label
 
-    def pixel_weights(self, labels):
-        """Weights float32 `[B, H, W]`, and how many pixels count, a float32 scalar."""
+    def weights(self, labels):
+        """Weights, float32 `[B, ...]`, and how many units count, a float32 scalar."""
         raise NotImplementedError
 
-    def weighted_sum(self, labels, logits, weights):
-        """The numerator: sum of `weights` times the cross-entropy, a float32 scalar."""
+    def total(self, labels, logits, weights):
+        """The weighted sum over the units, a float32 scalar; here of pixels' cross-entropies."""
         return ops.sum(weights * cross_entropy(labels, logits, self.ignore_label))
+
+    def mean(self, labels, logits, weights, count):
+        """`total` by the number of units that count in the whole batch."""
+        return self.total(labels, logits, weights) / ops.maximum(count, 1.0)
 
     def call(self, y_true, y_pred):
         labels = ops.cast(y_true, "int32")
-        weights, count = self.pixel_weights(labels)
-        return self.weighted_sum(labels, y_pred, weights) / ops.maximum(count, 1.0)
+        return self.mean(labels, y_pred, *self.weights(labels))
 
     def get_config(self):
         return super().get_config() | {"ignore_label": self.ignore_label}
 
 
 @keras.saving.register_keras_serializable(package="dmls")
-class WeightedCrossEntropy(PixelLoss):
+class WeightedCrossEntropy(DenseLoss):
     """Cross-entropy weighted by class and at boundaries (eqs 11, 12).
 
     A valid pixel of class y weighs `class_weights[y] + boundary_weight * [the label changes
@@ -60,13 +64,13 @@ class WeightedCrossEntropy(PixelLoss):
     Args:
         class_weights: N numbers, None for ones; see `DatasetInfo.class_weights`.
         boundary_weight: 0 leaves boundaries as they are.
-        ignore_label: the label of pixels that count nothing.
+        ignore_label: the label of ignored pixels.
 
-    Call arguments and result: as for `PixelLoss`.
+    Call arguments and result: as for `DenseLoss`.
 
     >>> labels, logits = np.array([[[0, 0, 1, 255]]]), np.zeros((1, 1, 4, 2))
     >>> loss = WeightedCrossEntropy(class_weights=[1, 2])
-    >>> weights, count = loss.pixel_weights(labels)
+    >>> weights, count = loss.weights(labels)
     >>> print(np.asarray(weights), float(count))
     [[[1. 2. 3. 0.]]] 3.0
     >>> round(float(loss(labels, logits)), 3)  # (1 + 2 + 3) log 2 / 3
@@ -85,7 +89,7 @@ class WeightedCrossEntropy(PixelLoss):
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.boundary_weight = boundary_weight
 
-    def pixel_weights(self, labels):
+    def weights(self, labels):
         valid = ops.cast(ops.not_equal(labels, self.ignore_label), "float32")
         weights = valid
         if self.class_weights is not None:
@@ -104,18 +108,18 @@ class WeightedCrossEntropy(PixelLoss):
 
 
 @keras.saving.register_keras_serializable(package="dmls")
-class BoundaryCrossEntropy(PixelLoss):
+class BoundaryCrossEntropy(DenseLoss):
     """Unweighted cross-entropy over the valid pixels near a true boundary.
 
     This is where a level set moves its contours, so it trains the likelihood they compete with.
 
     Args:
         width: pixels; the largest distance from a pixel beside a boundary.
-        ignore_label: the label of pixels that count nothing.
+        ignore_label: the label of ignored pixels.
 
-    Call arguments and result: as for `PixelLoss`.
+    Call arguments and result: as for `DenseLoss`.
 
-    >>> weights, count = BoundaryCrossEntropy(width=1).pixel_weights(np.array([[[0, 0, 0, 1, 1]]]))
+    >>> weights, count = BoundaryCrossEntropy(width=1).weights(np.array([[[0, 0, 0, 1, 1]]]))
     >>> print(np.asarray(weights), float(count))
     [[[0. 1. 1. 1. 1.]]] 4.0
     """
@@ -124,7 +128,7 @@ class BoundaryCrossEntropy(PixelLoss):
         super().__init__(ignore_label, name=name, **kwargs)
         self.width = width
 
-    def pixel_weights(self, labels):
+    def weights(self, labels):
         distance = boundary_distance(labels, self.width + 1, self.ignore_label)
         near = ops.logical_and(distance <= self.width, ops.not_equal(labels, self.ignore_label))
         near = ops.cast(near, "float32")

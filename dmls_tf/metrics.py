@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf import IGNORE_LABEL
 from dmls_tf.errors import UserError
 
 WORD = 2**24  # of the lower words; so many replicas' words can be added: 2**31 / WORD
@@ -76,10 +76,8 @@ class ConfusionMatrix(keras.metrics.Metric):
      [0 1]]
     """
 
-    default_name = "confusion_matrix"
-
-    def __init__(self, num_classes, ignore_label=IGNORE_LABEL, name=None, **kwargs):
-        super().__init__(name=name or self.default_name, dtype="int64", **kwargs)
+    def __init__(self, num_classes, ignore_label=IGNORE_LABEL, name="confusion_matrix", **kwargs):
+        super().__init__(name=name, dtype="int64", **kwargs)
         self.num_classes = num_classes
         self.ignore_label = ignore_label
         self.words = self.add_weight(
@@ -115,11 +113,6 @@ class ConfusionMatrix(keras.metrics.Metric):
             )
         return counts[:-1].reshape(self.num_classes, self.num_classes)
 
-    def _share_of(self, score):
-        """A float32 score of the matrix, NaN for one that is marked as out of range."""
-        matrix = ops.cast(ConfusionMatrix.result(self), "float32")
-        return ops.where(ops.any(matrix < 0), float("nan"), score(matrix))
-
     def get_config(self):
         return {
             "num_classes": self.num_classes,
@@ -134,35 +127,6 @@ def _value_of(tensor):
         return ops.convert_to_numpy(tensor)
     except (AttributeError, NotImplementedError, TypeError, ValueError):
         return None
-
-
-@keras.saving.register_keras_serializable(package="dmls")
-class PixelAccuracy(ConfusionMatrix):
-    """Share of the valid pixels whose class is right, 0 before the first of them."""
-
-    default_name = "accuracy"
-
-    def result(self):
-        return self._share_of(
-            lambda matrix: ops.sum(ops.diagonal(matrix)) / ops.maximum(ops.sum(matrix), 1.0)
-        )
-
-
-@keras.saving.register_keras_serializable(package="dmls")
-class MeanIoU(ConfusionMatrix):
-    """Mean intersection over union of the classes that occur in labels or predictions so far."""
-
-    default_name = "mean_iou"
-
-    def result(self):
-        return self._share_of(_mean_iou)
-
-
-def _mean_iou(matrix):
-    hits = ops.diagonal(matrix)
-    union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
-    occurs = ops.cast(union > 0, "float32")
-    return ops.sum(hits / ops.maximum(union, 1.0)) / ops.maximum(ops.sum(occurs), 1.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,11 @@
 
 Each row (see dmls_tf/evaluation/studies.py) is a training by scripts/train.py with the base's flags
 and its own, and an evaluation. WORK_DIR receives `results.csv`, `results.md` and `results.png`,
-and a directory a training. Stopped by Ctrl-C, the same command goes on from there.
+and one directory per training. After Ctrl-C, rerun the same command to resume.
 """
 
 import concurrent.futures
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -16,38 +17,45 @@ import sys
 import threading
 import time
 
-from absl import flags
-
 from dmls_tf import command_line
 from dmls_tf.errors import UserError
 from dmls_tf.files import make_directory, replacing, writing
-
-FLAGS = flags.FLAGS
-
-flags.DEFINE_string("rows", None, "File of rows.", required=True)
-flags.DEFINE_string("base", None, "Flag file of train.py that all rows share.", required=True)
-flags.DEFINE_string("records_dir", None, "Directory with dataset.json.", required=True)
-flags.DEFINE_string("work_dir", None, "Where trainings and results go.", required=True)
-flags.DEFINE_string("val_split", "val", "Split that is scored.")
-flags.DEFINE_list("seeds", ["0"], "Every row is trained with each of them.")
-flags.DEFINE_integer("jobs", 1, "Trainings at a time, each on its share of the CPU cores.", 1)
+from dmls_tf.settings import POSITIVE, Rule, Settings, required, setting
 
 SCRIPTS = pathlib.Path(__file__).parent
 
 
-def main():
+@dataclasses.dataclass(frozen=True)
+class Options(Settings):
+    rows: str = required("File of rows.")
+    base: str = required("Flag file of train.py that all rows share.")
+    records_dir: str = required("Directory with dataset.json.")
+    work_dir: str = required("Where trainings and results go.")
+    val_split: str = setting("val", "Split that is scored.")
+    seeds: tuple[int, ...] = setting(
+        (0,),
+        "Every row is trained with each of them.",
+        Rule("whole numbers", lambda seeds: seeds and min(seeds) >= 0),
+    )
+    jobs: int = setting(1, "Trainings at a time, each on its share of the CPU cores.", POSITIVE)
+
+
+def main(options):
     from dmls_tf.evaluation import report, studies
 
     report.check()  # that matplotlib is there, before hours of training
-    rows = studies.read_rows(FLAGS.rows)
-    if not FLAGS.seeds or not all(seed.isdecimal() for seed in FLAGS.seeds):
-        raise UserError(f"--seeds must be whole numbers, got {','.join(FLAGS.seeds)!r}")
-    make_directory(FLAGS.work_dir)
+    rows = studies.read_rows(options.rows)
+    make_directory(options.work_dir)
     names = [row.name for row in rows]
-    tasks = list(dict.fromkeys((seed, row.training) for seed in FLAGS.seeds for row in rows))
+    tasks = list(dict.fromkeys((seed, row.training) for seed in options.seeds for row in rows))
     results, faults = [], 0
-    pool = concurrent.futures.ThreadPoolExecutor(FLAGS.jobs, initializer=take_cores)
-    waiting = {pool.submit(run, rows, *task): " of seed ".join(task[::-1]) for task in tasks}
+    pool = concurrent.futures.ThreadPoolExecutor(
+        options.jobs, initializer=take_cores, initargs=(options.jobs,)
+    )
+    waiting = {
+        pool.submit(run, options, rows, seed, training): f"{training} of seed {seed}"
+        for seed, training in tasks
+    }
     try:
         for future in concurrent.futures.as_completed(waiting):
             fault = future.exception()
@@ -57,41 +65,42 @@ def main():
                 continue
             results += future.result()
             results.sort(key=lambda result: (names.index(result["row"]), result["seed"]))
-            write(studies, results)
+            write(options.work_dir, results)
             print(f"{waiting[future]}: done", flush=True)
     finally:
         pool.shutdown(cancel_futures=True)
     if faults:
         raise UserError(f"{faults} of {len(tasks)} trainings failed, see above")
-    print((pathlib.Path(FLAGS.work_dir) / "results.md").read_text())
+    print((pathlib.Path(options.work_dir) / "results.md").read_text())
 
 
-def take_cores():
+def take_cores(jobs):
     """Leaves this thread, and the processes it starts, its share of the CPU cores."""
     cores = sorted(os.sched_getaffinity(0))
     share = int(threading.current_thread().name.rsplit("_", 1)[1])
-    os.sched_setaffinity(0, cores[share :: FLAGS.jobs] or cores)
+    os.sched_setaffinity(0, cores[share::jobs] or cores)
 
 
-def run(rows, seed, training):
+def run(options, rows, seed, training):
     """The results of the rows of a training: trains and evaluates what has not been."""
     from dmls_tf.evaluation.studies import results_of
 
     rows = [row for row in rows if row.training == training]
-    directory = pathlib.Path(FLAGS.work_dir) / training / f"seed{seed}"
+    directory = pathlib.Path(options.work_dir) / training / f"seed{seed}"
     directory.mkdir(parents=True, exist_ok=True)
+    records = f"--records_dir={options.records_dir}"
     model, seconds = directory / "model.keras", directory / "seconds.txt"
 
     def evaluate(row, *more):
-        settings = (f"--model={model}", f"--split={FLAGS.val_split}", *row.evaluate_flags)
+        settings = (f"--model={model}", f"--split={options.val_split}", *row.evaluate_flags)
         settings += (f"--output_dir={directory / row.directory}", *more)
-        call("evaluate", directory / "evaluate.log", *settings)
+        call("evaluate", directory / "evaluate.log", records, *settings)
 
     if not model.exists():
         for row in rows:
             evaluate(row, "--only_check_args")  # before hours of training
         start = time.perf_counter()
-        settings = (f"--flagfile={FLAGS.base}", *rows[0].train_flags, f"--seed={seed}")
+        settings = (f"--flagfile={options.base}", records, *rows[0].train_flags, f"--seed={seed}")
         call("train", directory / "train.log", *settings, f"--work_dir={directory}")
         seconds.write_text(f"{time.perf_counter() - start:.0f}\n")
     results = []
@@ -112,18 +121,18 @@ def call(script, log, *arguments):
     """
     command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
     with open(log, "wb") as file:
-        done = subprocess.run(
-            [*command, f"--records_dir={FLAGS.records_dir}"], stdout=file, stderr=file
-        )
+        done = subprocess.run(command, stdout=file, stderr=file)
     if done.returncode:
         said = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
         reason = said[-1] if said else f"exit code {done.returncode}"
         raise UserError(f"{script}.py failed: {reason} ({log})")
 
 
-def write(studies, results):
+def write(work_dir, results):
     """The results so far, as files."""
-    work_dir = pathlib.Path(FLAGS.work_dir)
+    from dmls_tf.evaluation import studies
+
+    work_dir = pathlib.Path(work_dir)
     with writing(work_dir):
         studies.write_results(results, work_dir / "results.csv")
         with replacing(work_dir / "results.md") as temporary:
@@ -133,4 +142,4 @@ def write(studies, results):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, Options)

@@ -7,16 +7,16 @@ The images are those of --images, or of a --split of the records, which also kno
 label values. Prints a line for each fault.
 """
 
-import submission_flags
+import submission_options
 
 from dmls_tf import command_line
 
 
-def main(submission):
-    images = submission_flags.named_images()
-    submission_flags.check(submission, ((name, image.shape[:2]) for name, image in images))
+def main(options, submission):
+    images = submission_options.named_images(options)
+    sizes = ((name, image.shape[:2]) for name, image in images)
+    submission_options.check(submission, sizes, options)
 
 
 if __name__ == "__main__":
-    submission_flags.define()
-    command_line.run(main, operands=["SUBMISSION"])
+    command_line.run(main, submission_options.Options, operands=["SUBMISSION"])

@@ -2,52 +2,38 @@
 
     python scripts/export.py --model=runs/camvid/model.keras --export_dir=exports/camvid
 
-Before the version appears, TF Serving's loader has answered its warm-up requests in a process of
-its own. `docs/serving.md` tells of the signatures, the server and its clients.
+Before the version appears, a process without this package has loaded it and answered its warm-up
+requests. See `docs/serving.md` for the signatures, the server and its clients.
 """
 
+import dataclasses
 import json
 import pathlib
 
-import export_flags
-import network_flags
-from absl import flags
-
 from dmls_tf import command_line
-from dmls_tf.config import OPTIMIZATIONS, ServingConfig
+from dmls_tf.config import ModelConfig, ServingConfig
 from dmls_tf.errors import UserError
+from dmls_tf.settings import POSITIVE, Settings, given, overrides_of, required, setting
 
-FLAGS = flags.FLAGS
-
-flags.DEFINE_string("export_dir", None, "The model's base path in TF Serving.", required=True)
-flags.DEFINE_integer("version", None, "One more than the highest there by default.", 1)
-flags.DEFINE_enum(
-    "optimize",
-    "none",
-    OPTIMIZATIONS,
-    "float32, float16, bfloat16: weights are constants stored in this type, and batch "
-    "normalisation is frozen with them.",
-)
-flags.DEFINE_integer("max_pixels", 50_000_000, "Larger images are refused undecoded.", 1)
-flags.DEFINE_integer("max_batch", 8, "Images in a request; see serving/batching.config.", 1)
-flags.DEFINE_bool("warm_up", True, "Add requests that the server runs before it serves.")
-flags.DEFINE_string("metrics", None, "evaluate.py's metrics.json, for the model card.")
-export_flags.define()
+Overrides = overrides_of(ModelConfig, "recurrent_steps")
 
 
-def main():
+@dataclasses.dataclass(frozen=True)
+class Options(Settings):
+    model: str = required("A trained model.keras.")
+    export_dir: str = required("The model's base path in TF Serving.")
+    version: int | None = setting(None, "None: one more than the highest there.", POSITIVE)
+    metrics: str | None = setting(None, "evaluate.py's metrics.json, for the model card.")
+
+
+def main(options):
+    from dmls_tf.models import load_dmls
     from dmls_tf.serving.export import export
 
-    scores = read_scores(FLAGS.metrics) if FLAGS.metrics else None
-    model = network_flags.load_model()
-    config = ServingConfig(
-        image_size=export_flags.working_size(model),
-        max_pixels=FLAGS.max_pixels,
-        max_batch=FLAGS.max_batch,
-        optimize=FLAGS.optimize,
-        warm_up=FLAGS.warm_up,
-    )
-    target = export(model, FLAGS.export_dir, config, FLAGS.version, scores)
+    scores = read_scores(options.metrics) if options.metrics else None
+    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    config = command_line.make(ServingConfig).sized_for(model.metadata)
+    target = export(model, options.export_dir, config, options.version, scores)
     print(f"wrote {target}")
 
 
@@ -62,4 +48,4 @@ def read_scores(path):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, Options, also=[ServingConfig, Overrides])

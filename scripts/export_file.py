@@ -6,25 +6,30 @@
 The file is run once by onnxruntime or LiteRT, and kept only if it labels as the network does.
 """
 
-import export_flags
-import network_flags
-from absl import flags
+import dataclasses
 
 from dmls_tf import command_line
+from dmls_tf.config import FileConfig, ModelConfig
+from dmls_tf.settings import Settings, given, overrides_of, required
 
-FLAGS = flags.FLAGS
-
-flags.DEFINE_string("output", None, "Ends in .onnx or .tflite.", required=True)
-export_flags.define()
+Overrides = overrides_of(ModelConfig, "recurrent_steps")
 
 
-def main():
+@dataclasses.dataclass(frozen=True)
+class Options(Settings):
+    model: str = required("A trained model.keras.")
+    output: str = required("Ends in .onnx or .tflite.")
+
+
+def main(options):
+    from dmls_tf.models import load_dmls
     from dmls_tf.serving.other_formats import write_file
 
-    model = network_flags.load_model()
-    same = write_file(model, FLAGS.output, export_flags.working_size(model))
-    print(f"wrote {FLAGS.output}; {same:.2%} of a test image's pixels are labelled alike")
+    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    size = command_line.make(FileConfig).sized_for(model.metadata).image_size
+    same = write_file(model, options.output, size)
+    print(f"wrote {options.output}; {same:.2%} of a test image's pixels are labelled alike")
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, Options, also=[FileConfig, Overrides])

@@ -10,82 +10,95 @@ the image's own size, upright; a video's overlays become `NAME_overlay.mp4`. Fil
 read are listed and left out.
 """
 
+import dataclasses
 import sys
 
-import inference_flags
-import network_flags
-from absl import flags
-
 from dmls_tf import command_line
+from dmls_tf.config import PICTURES, InferenceConfig, ModelConfig
 from dmls_tf.errors import UserError
+from dmls_tf.settings import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    Rule,
+    Settings,
+    given,
+    one_of,
+    overrides_of,
+    required,
+    setting,
+)
 
-PICTURES = ("label", "palette", "overlay", "confidence")
-
-FLAGS = flags.FLAGS
-
-flags.DEFINE_string("model", None, "A trained model.keras or an exported model's directory.")
-flags.DEFINE_list("images", None, "JPEGs, PNGs, videos, directories, globs.", required=True)
-flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
-flags.DEFINE_multi_enum("pictures", PICTURES, PICTURES, "What to write; repeat the flag.")
-flags.DEFINE_string("server", None, "host:port of TF Serving, instead of --model.")
-flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "Of that port.")
-flags.DEFINE_string("model_name", "dmls", "Of the model on the server.")
-flags.DEFINE_integer("model_version", None, "There; the one it prefers by default.", 1)
-flags.DEFINE_integer("concurrency", 4, "Requests to the server at a time.", 1)
-flags.DEFINE_float("timeout", 60.0, "Seconds for an answer of the server.", 0.001)
-flags.DEFINE_integer("retries", 4, "Further attempts where the server is busy or away.", 0)
-network_flags.define()
-inference_flags.define()
+Overrides = overrides_of(ModelConfig, "recurrent_steps")
 
 
-def main():
-    from dmls_tf.predict import PictureWriter, find_files, predict_files
+@dataclasses.dataclass(frozen=True)
+class Options(Settings):
+    images: tuple[str, ...] = required("JPEGs, PNGs, videos, directories, globs.")
+    output_dir: str = required("Where the pictures go.")
+    model: str | None = setting(None, "A trained model.keras or an exported model's directory.")
+    pictures: tuple[str, ...] = setting(
+        PICTURES,
+        "What to write.",
+        Rule(f"some of {','.join(PICTURES)}", lambda some: some and set(some) <= set(PICTURES)),
+    )
+    server: str | None = setting(None, "host:port of TF Serving, instead of --model.")
+    protocol: str = setting("rest", "Of that port.", one_of("rest", "grpc"))
+    model_name: str = setting("dmls", "Of the model on the server.")
+    model_version: int | None = setting(None, "There; none: the one it prefers.", POSITIVE)
+    concurrency: int = setting(4, "Requests to the server at a time.", POSITIVE)
+    timeout: float = setting(60.0, "Seconds for a response of the server.", POSITIVE)
+    retries: int = setting(4, "Further attempts if the server is busy or away.", NOT_NEGATIVE)
 
-    files = find_files(FLAGS.images)
-    segment, classes, palette = make_segmenter()
-    writer = PictureWriter(FLAGS.output_dir, classes, palette, FLAGS.pictures)
-    workers = FLAGS.concurrency if FLAGS.server else 1
+
+def main(options):
+    from dmls_tf.inference.prediction import PictureWriter, find_files, predict_files
+
+    files = find_files(options.images)
+    segment, classes, palette = make_segmenter(options)
+    writer = PictureWriter(options.output_dir, classes, palette, options.pictures)
+    workers = options.concurrency if options.server else 1
     faults = predict_files(segment, files, writer, workers)
     for fault in faults:
         print(f"left out {fault}", file=sys.stderr)
     if len(faults) == len(files):
         raise UserError("none of the files could be read")
     count = len(files) - len(faults)
-    print(f"wrote pictures of {count} files to {FLAGS.output_dir}")
+    print(f"wrote pictures of {count} files to {options.output_dir}")
 
 
-def make_segmenter():
+def make_segmenter(options):
     """A function from photographs to segmentations, class names and colours."""
     from dmls_tf.client.segmentation import read_classes, segmenter
-    from dmls_tf.predict import local_segmenter
+    from dmls_tf.inference.prediction import local_segmenter
+    from dmls_tf.models import load_dmls
 
-    if bool(FLAGS.model) == bool(FLAGS.server):
+    if bool(options.model) == bool(options.server):
         raise UserError("pass either --model or --server")
-    if FLAGS.server or not FLAGS.model.endswith(".keras"):
-        ask = connect()
+    if options.server or not options.model.endswith(".keras"):
+        ask = connect(options)
         return segmenter(ask), *read_classes(ask)
-    model = network_flags.load_model()
-    segment = local_segmenter(model, inference_flags.settings(model))
+    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    segment = local_segmenter(model, command_line.make(InferenceConfig))
     classes, palette = model.metadata["classes"], model.metadata["palette"]
     return lambda photo: segment(photo.image), classes, palette
 
 
-def connect():
+def connect(options):
     """The function that asks the server or the exported model."""
     from dmls_tf.client import grpc, rest, saved_model
     from dmls_tf.client.connection import Server
 
-    if not FLAGS.server:
-        return saved_model.connect(FLAGS.model)
+    if not options.server:
+        return saved_model.connect(options.model)
     server = Server(
-        FLAGS.server,
-        FLAGS.model_name,
-        FLAGS.model_version,
-        timeout=FLAGS.timeout,
-        retries=FLAGS.retries,
+        options.server,
+        options.model_name,
+        options.model_version,
+        timeout=options.timeout,
+        retries=options.retries,
     )
-    return {"rest": rest, "grpc": grpc}[FLAGS.protocol].connect(server)
+    return {"rest": rest, "grpc": grpc}[options.protocol].connect(server)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, Options, also=[InferenceConfig, Overrides])

@@ -7,38 +7,41 @@ The images are those of --images, or of a --split of the records, which also kno
 label values. --output is a .zip file or a directory to make; docs/evaluation.md has the formats.
 """
 
-import inference_flags
-import network_flags
-import submission_flags
-from absl import flags
+import dataclasses
+
+import submission_options
 
 from dmls_tf import command_line
+from dmls_tf.config import InferenceConfig, ModelConfig
+from dmls_tf.datasets import DatasetInfo
+from dmls_tf.settings import given, overrides_of, required
 
-FLAGS = flags.FLAGS
-
-flags.DEFINE_string("model", None, "A trained model.keras.", required=True)
-flags.DEFINE_string("output", None, "A .zip file or a directory to make.", required=True)
-network_flags.define()
-submission_flags.define()
-inference_flags.define()
+Overrides = overrides_of(ModelConfig, "recurrent_steps")
 
 
-def main():
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(submission_options.Options):
+    model: str = required("A trained model.keras.")
+    output: str = required("A .zip file or a directory to make.")
+
+
+def main(options):
     from dmls_tf.evaluation.submissions import write_submission
-    from dmls_tf.predict import local_segmenter
+    from dmls_tf.inference.prediction import local_segmenter
+    from dmls_tf.models import load_dmls
 
-    model, spec = network_flags.load_model(), submission_flags.spec()
-    segment = local_segmenter(model, inference_flags.settings(model))
+    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    segment = local_segmenter(model, command_line.make(InferenceConfig))
     sizes = []
 
     def predictions():
-        for name, image in submission_flags.named_images():
+        for name, image in submission_options.named_images(options):
             sizes.append((name, image.shape[:2]))
             yield name, segment(image).labels
 
-    write_submission(FLAGS.output, predictions(), spec)
-    submission_flags.check(FLAGS.output, sizes)
+    write_submission(options.output, predictions(), DatasetInfo.load(options.records_dir).spec)
+    submission_options.check(options.output, sizes, options)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, Options, also=[InferenceConfig, Overrides])

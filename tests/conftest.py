@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -13,11 +12,11 @@ import pytest  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from dmls_tf import command_line  # noqa: E402
+from tests.helpers import ROOT, run_here, succeeded  # noqa: E402
 
 with command_line.quiet_stderr():
     import keras
 
-ROOT = pathlib.Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -85,11 +84,11 @@ def shared(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def synthetic_records(shared, run_command):
+def synthetic_records(shared):
     """Records of 12 + 4 scenes of 48 x 64 pixels, in 2 shards a split, with their PNG files."""
 
     def make(path):
-        done = run_command(
+        done = run_here(
             "data_prep/synthetic_to_tfrecord.py",
             f"--output_dir={path}",
             "--num_images=12,4",
@@ -98,7 +97,7 @@ def synthetic_records(shared, run_command):
             "--width=64",
             "--save_images",
         )
-        assert done.returncode == 0, done.stderr
+        succeeded(done)
 
     return shared("records", make)
 
@@ -107,13 +106,16 @@ def synthetic_records(shared, run_command):
 def trained(shared, synthetic_records):
     """A `model.keras` for the synthetic scenes, not trained at all; K = 2, 48 x 64."""
     from dmls_tf.config import DataConfig, ModelConfig
-    from dmls_tf.dataset_info import DatasetInfo
+    from dmls_tf.datasets import DatasetInfo
     from dmls_tf.models import build_dmls
     from dmls_tf.training.preparation import describe
 
     def make(path):
+        keras.utils.set_random_seed(0)  # it is made before a test is seeded
         info = DatasetInfo.load(synthetic_records)
-        config = ModelConfig(info.num_classes, backbone="mobilenetv2", width=0.25, num_steps=2)
+        config = ModelConfig(
+            info.num_classes, backbone="vgg16", width_multiplier=0.0625, recurrent_steps=2
+        )
         metadata = describe(info, DataConfig(image_size=(48, 64)), "train")
         build_dmls(config, metadata).save(path)
 

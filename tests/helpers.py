@@ -1,8 +1,72 @@
-"""What tests of commands ask of a finished process."""
+"""Commands run in this process, and what tests ask of one that is finished."""
 
+import contextlib
+import io
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import pathlib
 import re
+import runpy
+import subprocess
+import sys
 
+import pytest
+from absl import app
+from absl.testing import flagsaver
+
+ROOT = pathlib.Path(__file__).parent.parent
+COMMANDS = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ("scripts", "data_prep")
+    for path in (ROOT / folder).glob("*.py")
+    if "command_line.run(" in path.read_text()
+)
 PROGRESS = re.compile(r"\[\d+:\d+[<,]")  # of a tqdm bar
+
+app.define_help_flags()  # once in a process; what is defined later is forgotten after a run
+
+
+@flagsaver.flagsaver()
+def run_here(script, *arguments):
+    """What `run_command` returns, without a process that first imports TensorFlow.
+
+    What the script itself imports is not tested by it, nor what C++ code writes to stderr.
+    """
+    argv = [str(ROOT / script), *map(str, arguments)]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            _run(argv)
+        except SystemExit as end:
+            code = end.code or 0
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
+def start_fork(script, *arguments):
+    """A process like one of `run_command`, forked where TensorFlow is imported; it says nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dmls_tf.records.preload"])
+    process = context.Process(target=_fork, args=([str(ROOT / script), *map(str, arguments)],))
+    process.start()
+    return process
+
+
+def _fork(argv):
+    server = multiprocessing.forkserver
+    server.ensure_running = server._forkserver.ensure_running = lambda: None  # its workers, too
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    _run(argv)
+
+
+def _run(argv):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(sys, "argv", argv)
+        patch.setattr(sys, "path", [os.path.dirname(argv[0]), *sys.path])
+        runpy.run_path(argv[0], run_name="__main__")
 
 
 def succeeded(done):

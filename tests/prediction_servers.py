@@ -4,6 +4,7 @@ import base64
 import binascii
 import concurrent.futures
 import contextlib
+import functools
 import http.server
 import json
 import re
@@ -25,6 +26,7 @@ from dmls_tf.serving.layout import version_of
 
 INVALID, NOT_FOUND, UNAVAILABLE = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE"
 HTTP_CODES = {INVALID: 400, NOT_FOUND: 404, UNAVAILABLE: 503}
+load = functools.cache(tf.saved_model.load)  # signatures are optimised, for seconds, once
 
 
 class Fault(Exception):  # noqa: N818
@@ -190,7 +192,7 @@ def _encoded(key, value):
 
 def served_from(export_dir):
     """The newest version of an exported model, by the name of dmls."""
-    return Served(tf.saved_model.load(str(version_of(export_dir))).signatures, "dmls")
+    return Served(load(str(version_of(export_dir))).signatures, "dmls")
 
 
 def main():

@@ -16,24 +16,24 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.data_prep.files import (
+from tests.prediction_servers import rest_server, served_from
+from tests.records.files import (
     make_ade20k,
     make_camvid,
     make_cityscapes,
     make_mapillary,
     save,
 )
-from tests.prediction_servers import rest_server, served_from
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 ORDER = ("prepare", "train", "evaluate", "serve", "level_set_layer", "distance_loss")
 SMALL = """
---backbone=mobilenetv2
+--backbone=vgg16
 --backbone_weights=none
---width=0.25
+--width_multiplier=0.125
 --decoder_channels=16
---num_steps=2
---image_size=48,64
+--recurrent_steps=2
+--image_size=32,32
 --epochs=1
 --epsilon=0
 """

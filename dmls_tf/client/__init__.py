@@ -1,8 +1,8 @@
-"""An exported model, asked for segmentations: in this process or behind a server.
+"""Segmentations from an exported model, in this process or behind a server.
 
-Each of `saved_model`, `rest` and `grpc` connects to a model and gives a function
+Each of `saved_model`, `rest` and `grpc` connects to a model and returns a function
 
     ask(signature, input name, [bytes, ...]) -> {output name: values}
 
-around which `segmentation` is the same for all.
+which `segmentation` takes. Only `saved_model` and `grpc` need TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""What the clients of REST and gRPC have in common: whom they ask, how long, and how often."""
+"""What the clients of REST and gRPC share: the server's address, timeouts, retries, errors."""
 
 import dataclasses
 import random
@@ -17,10 +17,10 @@ class Server:
     Attributes:
         address: "host:port"; for REST also a URL.
         model: its name there.
-        version: of the model; the one that the server prefers where it is left out.
-        timeout: seconds for an answer, repeated attempts included.
-        retries: further attempts where the server is busy, restarting or away.
-        max_message: bytes that a request or an answer may have.
+        version: of the model; if left out, the one that the server prefers.
+        timeout: seconds for a response, all attempts included.
+        retries: further attempts if the server is busy, restarting or away.
+        max_message: bytes that a request or a response may have.
 
     >>> print(Server("localhost:8501"))
     localhost:8501, model dmls
@@ -38,14 +38,14 @@ class Server:
 
 
 class Unavailable(UserError):  # noqa: N818
-    """There is no answer now; there may be one soon."""
+    """The server does not respond now; it may soon."""
 
 
 def with_retries(attempt, server):
-    """Calls `attempt(seconds left)` until it answers, with pauses that grow and vary.
+    """Calls `attempt(seconds left)` until it returns, with pauses that grow and vary.
 
     Raises:
-        Unavailable: it was so in every attempt, or the time is over.
+        Unavailable: every attempt raised it, or the time is over.
     """
     deadline = time.monotonic() + server.timeout
     pause = FIRST_PAUSE
@@ -53,7 +53,7 @@ def with_retries(attempt, server):
         try:
             return attempt(deadline - time.monotonic())
         except Unavailable:
-            wait = pause * random.uniform(0.5, 1.0)  # so that many clients do not come at once
+            wait = pause * random.uniform(0.5, 1.0)  # so that many clients do not retry at once
             if not retries_left or time.monotonic() + wait >= deadline:
                 raise
             time.sleep(wait)
@@ -61,22 +61,22 @@ def with_retries(attempt, server):
 
 
 def check_size(server, size):
-    """Refuses a request that is too large.
+    """Checks the size of a request in bytes.
 
     Raises:
-        DamagedFile: it is.
+        DamagedFile: it is too large.
     """
     if size > server.max_message:
         raise DamagedFile(f"a request of {size} bytes, at most {server.max_message} are sent")
 
 
-def late(server):
-    """What to raise where the answer took too long."""
-    return UserError(f"{server}: no answer in {server.timeout:g} seconds; --timeout allows more")
+def timed_out(server):
+    """The error for a response that took too long."""
+    return UserError(f"{server}: no response in {server.timeout:g} seconds; --timeout allows more")
 
 
 def refused(server, reason):
-    """What to raise for a request that the server calls faulty, in its words."""
+    """The error for a request that the server refuses, with its reason."""
     if "ignature" in reason and "not found" in reason:
         return UserError(
             f"{server}: exported by another version of dmls, export it again ({reason})"
@@ -85,16 +85,16 @@ def refused(server, reason):
 
 
 def not_found(server, states):
-    """What to raise where the server does not find the model.
+    """The error if the server does not find the model.
 
     Args:
         server: the `Server`.
-        states: {version: state} of the model there, empty where it has none.
+        states: {version: state} of the model there, asked for later; empty if it has none.
     """
     if not states:
         return UserError(f"{server.address}: serves no model {server.model}; see --model_name")
     served = [version for version, state in states.items() if state == AVAILABLE]
-    if served:
+    if served and server.version not in (None, *served):
         return UserError(f"{server}: has no version {server.version}; served: {_listed(served)}")
     return Unavailable(f"{server}: not ready, {_listed(f'{v} {s}' for v, s in states.items())}")
 

@@ -49,7 +49,7 @@ def connect(server):
         if code == grpc.StatusCode.NOT_FOUND:
             return connection.not_found(server, states(timeout))
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return connection.late(server)
+            return connection.timed_out(server)
         if code == grpc.StatusCode.UNAVAILABLE:
             return connection.Unavailable(f"{server.address}: {details}")
         return connection.refused(server, details)

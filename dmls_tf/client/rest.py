@@ -16,8 +16,8 @@ def connect(server):
     """A function `ask` for a `Server`.
 
     Raises:
-        UserError: by that function, of which `Unavailable` is one: no such server, model or
-            version; a faulty request; no answer in time.
+        UserError: by that function, `Unavailable` included: no such server, model or version; a
+            faulty request; no response in time.
     """
     address = server.address if "://" in server.address else f"http://{server.address}"
     model = f"{address}/v1/models/{server.model}"
@@ -54,13 +54,13 @@ def connect(server):
             if error.code in BUSY:
                 raise connection.Unavailable(f"{server}: {_reason(error)}") from error
             raise
-        except (OSError, http.client.HTTPException, ValueError) as error:  # the last of an address
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: bad address
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
-                raise connection.late(server) from error
+                raise connection.timed_out(server) from error
             raise connection.Unavailable(f"{server.address}: no server there ({reason})") from error
         if len(content) > server.max_message:
-            raise UserError(f"{server}: an answer of more than {server.max_message} bytes")
+            raise UserError(f"{server}: a response of more than {server.max_message} bytes")
         try:
             return json.loads(content)
         except ValueError as error:
@@ -70,14 +70,14 @@ def connect(server):
 
 
 def _plain(value):
-    """A value of an answer, with bytes where it has any."""
+    """A value of a response; bytes are decoded."""
     if isinstance(value, dict):
         return base64.b64decode(value["b64"])
     return value
 
 
 def _reason(error):
-    """What the server says of an error, in its JSON or at least as a status."""
+    """The message of an error in the server's JSON, or else its status."""
     try:
         return json.load(error)["error"]
     except (ValueError, KeyError, TypeError, OSError):

@@ -10,10 +10,10 @@ def connect(directory):
     """A function `ask` for an exported model.
 
     Args:
-        directory: `EXPORT_DIR/<version>`, or `EXPORT_DIR`, of which the highest version is taken.
+        directory: `EXPORT_DIR/<version>`, or `EXPORT_DIR` for its highest version.
 
     Raises:
-        UserError: there is no such model; by `ask`, a faulty request.
+        UserError: not an exported model; by `ask`, a faulty request.
     """
     directory = version_of(directory)
     try:

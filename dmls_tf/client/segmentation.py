@@ -1,4 +1,4 @@
-"""Segmentations and class names by what a model answers, wherever it is."""
+"""Segmentations and class names from the responses of a model, wherever it runs."""
 
 import io
 import json
@@ -6,27 +6,27 @@ import json
 import numpy as np
 
 from dmls_tf.errors import DamagedFile
-from dmls_tf.inference import Segmentation
-from dmls_tf.label_maps import read_label
+from dmls_tf.images.label_maps import read_label
+from dmls_tf.inference.segmentation import Segmentation
 
 SIGNATURE = "masks"
 
 
 def segmenter(ask):
-    """A function from a `Photo` to a `Segmentation`; its confidence is in steps of 1/255.
+    """A function from a `Photo` to a `Segmentation`, whose confidence is in steps of 1/255.
 
-    It raises `DamagedFile` where the model does not take the image, and what `ask` raises.
+    It raises `DamagedFile` if the model refuses the image, and the errors of `ask`.
     """
 
     def segment(photo):
         try:
-            answer = ask(SIGNATURE, "image_bytes", [photo.content])
-            if fault := _text(answer["error"][0]):
+            response = ask(SIGNATURE, "image_bytes", [photo.content])
+            if fault := _text(response["error"][0]):
                 raise DamagedFile(fault)
         except DamagedFile as error:
             raise DamagedFile(f"{photo.name}: {error}") from error
         mask, confidence = (
-            read_label(io.BytesIO(answer[f"{kind}_png_bytes"][0]), "the model's answer")
+            read_label(io.BytesIO(response[f"{kind}_png_bytes"][0]), "the model's response")
             for kind in ("mask", "confidence")
         )
         return Segmentation(mask, confidence.astype(np.float32) / 255)

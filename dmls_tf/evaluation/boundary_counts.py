@@ -17,7 +17,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf import IGNORE_LABEL
 from dmls_tf.evaluation.summable import Summable
 from dmls_tf.ops import boundary_distance, label_changes
 

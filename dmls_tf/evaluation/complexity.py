@@ -32,32 +32,44 @@ def complexity(config, size):
     image = tf.TensorSpec([1, *size, 3])
     entry = _output_specs(dfcn.stem, image)
     *skips, deepest = _output_specs(dfcn.body, entry)
-    features = [*skips, _output_specs(dfcn.summit, deepest)]
+    features = [*skips, _output_specs(dfcn.decoder_entry, deepest)]
     parts = [
         _part("image convolution (once)", dfcn.stem, image),
         _part("prior convolution", dfcn.prior_convolution, _like(entry, config.num_classes)),
         _part("encoder", dfcn.body, entry),
-        _sum(_part("decoder", dfcn.summit, deepest), _part("decoder", dfcn.decoder, features)),
+        _sum(
+            _part("decoder", dfcn.decoder_entry, deepest), _part("decoder", dfcn.decoder, features)
+        ),
     ]
-    if model.level_set and config.force == "head":
-        head = model.likelihood
+    if model.likelihood:
         sides = [-(-side // config.level_set_stride) for side in size]
-        inputs = [tf.TensorSpec([1, *sides, 3]), entry]
-        shared = _output_specs(head.image_part, inputs)
+        small = tf.TensorSpec([1, *sides, 3])
         _, last = _output_specs(dfcn.decoder, features)
-        small = _like(shared, config.num_classes)
-        parts.insert(1, _part("head, image part (once)", head.image_part, inputs))
-        parts.append(_part("head", head.step_part, [shared, small, last]))
+        once, per_step = _likelihood_flops(model.likelihood, small, entry, config.num_classes, last)
+        parts.insert(1, Part("likelihood, image part (once)", 0, once))
+        parts.append(Part("likelihood", model.likelihood.count_params(), per_step))
     return parts
+
+
+def _likelihood_flops(likelihood, image, entry, num_classes, features):
+    """Operations of its part that runs once, and of its call at each step."""
+    once = count_flops(lambda inputs: likelihood.prepare(*inputs), [image, entry])
+
+    def whole(inputs):
+        image, entry, coarse, features = inputs
+        return likelihood(likelihood.prepare(image, entry), coarse, features)
+
+    specs = [image, entry, _like(image, num_classes), features]
+    return once, count_flops(whole, specs) - once
 
 
 def complexity_table(parts):
     """The parts as lines of text, with all parameters and the operations of one step."""
-    lines = [f"{'part':<26}{'parameters':>12}{'GFLOPs':>10}"]
+    lines = [f"{'part':<30}{'parameters':>12}{'GFLOPs':>10}"]
     parameters = sum(part.parameters for part in parts)
     a_step = sum(part.flops for part in parts if "once" not in part.name)
     for part in [*parts, Part("one step from the second", parameters, a_step)]:
-        lines.append(f"{part.name:<26}{part.parameters:>12,}{part.flops / 1e9:>10.1f}")
+        lines.append(f"{part.name:<30}{part.parameters:>12,}{part.flops / 1e9:>10.1f}")
     return "\n".join(lines)
 
 

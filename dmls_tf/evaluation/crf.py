@@ -8,19 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
-from dmls_tf.inference import to_size
+from dmls_tf.inference.segmenter import to_size
+from dmls_tf.models.outputs import Output
 
 ITERATIONS = 5
 NEAR, NEAR_WEIGHT = 1, 1  # pixels; of the term that smooths
 WIDE, COLOUR, WIDE_WEIGHT = 0.1, 5, 5  # of the longer side; of 255; of the term with colours
 
 
-def with_crf(answer, model, config):
-    """The function `answer` (see `scored_images`) with one more output, `crf_K`.
+def with_crf(predict, model, config):
+    """The function `predict` (see `scored_images`) with one more output, `crf_K`.
 
     Args:
-        answer: from an example to {output: class ids}.
-        model: a `DMLS`, whose answer becomes the unary term.
+        predict: from an example to {`Output`: class ids}.
+        model: a `DMLS`, whose prediction becomes the unary term.
         config: an `InferenceConfig`; windows, scales and mirrored images are left out.
 
     Raises:
@@ -31,9 +32,12 @@ def with_crf(answer, model, config):
     except ImportError as error:
         raise UserError('--crf needs pydensecrf2: pip install -e ".[crf]"') from error
 
+    size = config.sized_for(model.metadata).image_size
+    size = None if size == "native" else size
+
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def probabilities(image):
-        images = to_size(image[None], config.image_size)
+        images = to_size(image[None], size)
         found = tf.nn.softmax(model(images, training=False)[model.final_output])
         return tf.image.resize(found, tf.shape(image)[:2])[0]
 
@@ -49,5 +53,5 @@ def with_crf(answer, model, config):
         found = np.array(field.inference(ITERATIONS)).argmax(0)
         return found.reshape(height, width).astype(np.uint8)
 
-    name = f"crf_{model.final_output.split('_')[1]}"
-    return lambda example: answer(example) | {name: refined(example)}
+    output = Output("crf", model.config.recurrent_steps)
+    return lambda example: predict(example) | {output: refined(example)}

@@ -54,7 +54,7 @@ def dots(panels):
     figure = figure_class()(figsize=(4 + 3.4 * len(panels), height), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
-        for color, marker, group in (("tab:gray", "o", "before"), ("tab:blue", "D", "answer")):
+        for color, marker, group in (("tab:gray", "o", "before"), ("tab:blue", "D", "prediction")):
             points = [
                 (value, place)
                 for place, line in enumerate(lines.values())

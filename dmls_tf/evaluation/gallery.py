@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from dmls_tf.datasets import IGNORE_LABEL
-from dmls_tf.drawing import colorize
+from dmls_tf import IGNORE_LABEL
+from dmls_tf.images.drawing import colorize
 
 RIGHT, WRONG, IGNORED = (225, 235, 225), (215, 30, 30), (0, 0, 0)
 

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf import IGNORE_LABEL
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.summable import Summable
 

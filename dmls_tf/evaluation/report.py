@@ -9,7 +9,7 @@ from dmls_tf.evaluation.markup import bar, image, legend, note, page, row, secti
 from dmls_tf.evaluation.results import percent
 from dmls_tf.evaluation.scores import SUMMARY
 from dmls_tf.files import replacing
-from dmls_tf.label_maps import png_bytes
+from dmls_tf.images.label_maps import png_bytes
 
 SHOTS = ("image", "truth", "prediction", "errors")
 NEAR = "3"  # pixels, where one distance must do
@@ -50,7 +50,7 @@ def write_report(evaluation, gallery, title, path):
 
 def _summary(evaluation):
     """The scores that are one number, under the paper's where it has some."""
-    scores, name = evaluation.scores[evaluation.answer], evaluation.info.name
+    scores, name = evaluation.scores[evaluation.final_output], evaluation.info.name
     keys = [key for key in SUMMARY if key in scores]
     rows = []
     for model, values in paper.ROWS.get(name, {}).items():
@@ -63,7 +63,7 @@ def _summary(evaluation):
 
 
 def _classes(evaluation):
-    scores, palette = evaluation.scores[evaluation.answer], evaluation.info.palette
+    scores, palette = evaluation.scores[evaluation.final_output], evaluation.info.palette
     iiou = scores.get("class_iiou")
     rows = []
     for (name, iou), color in zip(scores["class_iou"].items(), palette, strict=True):
@@ -83,7 +83,6 @@ def _classes(evaluation):
 
 def _boundaries(evaluation):
     """Curves over the distance, of the last step's outputs."""
-    last = evaluation.answer.split("_")[-1]
     panels = {}
     for key, title in (
         ("accuracy", "pixel accuracy near boundaries, %"),
@@ -91,9 +90,11 @@ def _boundaries(evaluation):
         ("f1", "boundary F1, %"),
     ):
         panels[title] = {
-            name: [(int(distance), 100 * near[key]) for distance, near in s["boundary"].items()]
-            for name, s in evaluation.scores.items()
-            if name.endswith(last)
+            output.name: [
+                (int(distance), 100 * near[key]) for distance, near in scores["boundary"].items()
+            ]
+            for output, scores in evaluation.scores.items()
+            if output.step == evaluation.final_output.step
         }
     yield note(
         "Of the pixels within so many pixels on each side of a true boundary; "
@@ -103,17 +104,19 @@ def _boundaries(evaluation):
 
 
 def _steps(evaluation):
-    """A row an output; with several K, curves over it."""
+    """One row per output; with several K, curves over it."""
     rows = []
-    for name, scores in evaluation.scores.items():
+    for output, scores in evaluation.scores.items():
         near = scores["boundary"][NEAR].values()
-        rows.append((name, *map(percent, (scores["pixel_accuracy"], scores["mean_iou"], *near))))
+        rows.append(
+            (output.name, *map(percent, (scores["pixel_accuracy"], scores["mean_iou"], *near)))
+        )
     head = ("output", "pixel accuracy %", "mean IoU %")
     head += tuple(f"boundary {key}, {NEAR} px" for key in ("accuracy", "mean IoU", "F1"))
-    yield table(head, rows, marked=list(evaluation.scores).index(evaluation.answer))
+    yield table(head, rows, marked=list(evaluation.scores).index(evaluation.final_output))
     yield note(
-        "coarse_k: the network's scores at step k; likelihood_k: the force head's own; evolved_k: "
-        "after the level set, the answer for K = k."
+        "coarse_k: the decoder's logits at step k; likelihood_k: the learned likelihood's own; "
+        "evolved_k: after the level set, the prediction for K = k."
     )
     panels = _by_step(evaluation)
     if any(len(line) > 1 for lines in panels.values() for line in lines.values()):
@@ -128,9 +131,8 @@ def _by_step(evaluation):
         (f"boundary F1, {NEAR} px, %", lambda scores: scores["boundary"][NEAR]["f1"]),
     ):
         lines = panels[title] = {}
-        for name, scores in evaluation.scores.items():
-            kind, _, step = name.partition("_")
-            lines.setdefault(kind, []).append((int(step or 0), 100 * value(scores)))
+        for output, scores in evaluation.scores.items():
+            lines.setdefault(output.kind, []).append((output.step or 0, 100 * value(scores)))
     return panels
 
 

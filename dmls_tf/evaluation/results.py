@@ -11,16 +11,19 @@ from dmls_tf.files import replacing
 def write_metrics(evaluation, path):
     """Writes the scores as JSON: shares in [0, 1], null for what is undefined.
 
-    The answer's scores are on top; `outputs` has those of all outputs, `confusion_matrix` is the
-    answer's, row true, column predicted.
+    The scores of the final output are on top; `outputs` has those of all, with their kind and step;
+    `confusion_matrix` is the final output's, row true, column predicted.
     """
     content = {
         "dataset": evaluation.info.name,
         "split": evaluation.split,
         "images": len(evaluation.images),
-        "answer": evaluation.answer,
-        **evaluation.scores[evaluation.answer],
-        "outputs": evaluation.scores,
+        "final_output": evaluation.final_output.name,
+        **evaluation.scores[evaluation.final_output],
+        "outputs": {
+            output.name: {"kind": output.kind, "step": output.step} | scores
+            for output, scores in evaluation.scores.items()
+        },
         "confusion_matrix": evaluation.confusion.tolist(),
     }
     with replacing(path) as temporary:
@@ -28,7 +31,7 @@ def write_metrics(evaluation, path):
 
 
 def write_images(evaluation, path):
-    """Writes a row an image: its file name, pixel accuracy and mean IoU."""
+    """Writes one row per image: its file name, pixel accuracy and mean IoU."""
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["image", "pixel_accuracy", "mean_iou"])
@@ -36,8 +39,8 @@ def write_images(evaluation, path):
 
 
 def table(evaluation):
-    """The answer's scores as lines of text, percentages; `-` for what is undefined."""
-    scores = evaluation.scores[evaluation.answer]
+    """The scores of the final output as lines of text, percentages; `-` for what is undefined."""
+    scores = evaluation.scores[evaluation.final_output]
     instances = "class_iiou" in scores
     rows = [("class", "IoU %") + (("iIoU %",) if instances else ()), None]
     for kind in ("class", "category"):

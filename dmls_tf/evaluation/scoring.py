@@ -7,16 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tqdm import tqdm
 
-from dmls_tf.data.pipeline import faults_named, read_split
-from dmls_tf.dataset_info import DatasetInfo
+from dmls_tf.datasets import DatasetInfo
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.boundary_counts import BoundaryCounts, TrueBoundaries
 from dmls_tf.evaluation.pixel_counts import PixelCounter, PixelCounts, columns_of
 from dmls_tf.evaluation.scores import benchmark_scores, boundary_scores
 from dmls_tf.evaluation.submissions import Submission
 from dmls_tf.evaluation.summable import Summable
-from dmls_tf.inference import make_segmenter
+from dmls_tf.inference.segmenter import make_segmenter
 from dmls_tf.metrics import scores_of
+from dmls_tf.models.outputs import Output
+from dmls_tf.records.reading import faults_named, read_split
+
+FROM_FILES = Output("prediction")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +35,9 @@ class ScoredImage:
     """An image of a split, its predictions and what was counted.
 
     Attributes:
-        example: a dict of `dmls_tf.data.records.parse_record`, NumPy values.
-        predictions: {output: columns of the confusion matrix `[H, W]`}.
-        counts: {output: `Counts`}.
+        example: a dict of `dmls_tf.records.schema.parse_record`, NumPy values.
+        predictions: {`Output`: columns of the confusion matrix `[H, W]`}.
+        counts: {`Output`: `Counts`}.
     """
 
     example: dict
@@ -47,8 +50,8 @@ class ScoredImage:
         return self.example["filename"].decode(errors="replace")
 
 
-def model_answer(models, records_dir, config):
-    """A function from an example to {output: class ids}, for `scored_images`.
+def model_predictor(models, records_dir, config):
+    """A function from an example to {`Output`: class ids}, for `scored_images`.
 
     Args:
         models: `DMLS` networks, whose outputs must have different names: the same for several K.
@@ -66,25 +69,33 @@ def model_answer(models, records_dir, config):
                 f"{model.config.num_classes} ({model.metadata['dataset']})"
             )
 
+    def last_of(model):
+        return [o for o in model.step_outputs if o.step == model.config.recurrent_steps]
+
     def network(images):
-        outputs = {}
+        results = {}
         for model in models:
-            step = f"_{model.config.num_steps}"
             found = model(images, training=False)
-            outputs |= {name: found[name] for name in model.output_keys if name.endswith(step)}
-        return outputs
+            results |= {output.name: found[output.name] for output in last_of(model)}
+        return results
 
-    segment = make_segmenter(network, info.num_classes, config)
-    return lambda example: {name: found.labels for name, found in segment(example["image"]).items()}
+    outputs = {output.name: output for model in models for output in last_of(model)}
+    segment = make_segmenter(network, info.num_classes, config.sized_for(models[0].metadata))
+
+    def predict(example):
+        found = segment(example["image"])
+        return {output: found[name].labels for name, output in outputs.items()}
+
+    return predict
 
 
-def scored_images(records_dir, split, answer, num_threads=1):
+def scored_images(records_dir, split, predict, num_threads=1):
     """Yields a `ScoredImage` for each image of a split, in the order of the records.
 
     Args:
         records_dir: a directory with `dataset.json`.
         split: its name.
-        answer: a function from an example to {output: columns of the confusion matrix}, see
+        predict: a function from an example to {`Output`: columns of the confusion matrix}, see
             `dmls_tf.evaluation.pixel_counts.PixelCounter`.
         num_threads: images that are worked on at a time.
 
@@ -94,7 +105,7 @@ def scored_images(records_dir, split, answer, num_threads=1):
     info = DatasetInfo.load(records_dir)
     instances = bool(info.spec.scoring.instance_sizes)
     examples = read_split(records_dir, split, instances).as_numpy_iterator()
-    score = functools.partial(_score, PixelCounter(info.spec), answer)
+    score = functools.partial(_score, PixelCounter(info.spec), predict)
     bar = tqdm(total=info.split(split).num_images, desc=split, unit="image", dynamic_ncols=True)
     with bar, faults_named(records_dir, split), ThreadPoolExecutor(num_threads) as pool:
         waiting = []
@@ -108,7 +119,7 @@ def scored_images(records_dir, split, answer, num_threads=1):
             bar.update()
 
 
-def submission_answer(path, records_dir):
+def submission_predictor(path, records_dir):
     """A function from an example to its prediction in files, for `scored_images`.
 
     Args:
@@ -121,20 +132,20 @@ def submission_answer(path, records_dir):
     spec = DatasetInfo.load(records_dir).spec
     submission, table = Submission(path, spec), columns_of(spec).astype(np.uint8)
 
-    def answer(example):
+    def predict(example):
         name = example["filename"].decode(errors="replace")
-        return {"prediction": table[submission.read(name, example["label"].shape)]}
+        return {FROM_FILES: table[submission.read(name, example["label"].shape)]}
 
-    return answer
+    return predict
 
 
-def _score(counter, answer, example):
-    predictions = answer(example)
+def _score(counter, predict, example):
+    predictions = predict(example)
     label, instances = example["label"], example.get("instance")
     boundaries = TrueBoundaries(label, counter.spec.num_classes)
     counts = {
-        name: Counts(counter.count(label, prediction, instances), boundaries.compare(prediction))
-        for name, prediction in predictions.items()
+        output: Counts(counter.count(label, prediction, instances), boundaries.compare(prediction))
+        for output, prediction in predictions.items()
     }
     return ScoredImage(example, predictions, counts)
 
@@ -146,28 +157,28 @@ class Evaluation:
     Attributes:
         info: the `DatasetInfo` of the records.
         split: its name.
-        answer: the output that is the predictor's answer.
-        scores: {output: all scores}: those of `benchmark_scores`, and `boundary`.
-        confusion: int64 `[N, N]` of the answer, row true, column predicted.
-        images: a (file name, pixel accuracy, mean IoU) of the answer for each image.
+        final_output: the `Output` that is the prediction.
+        scores: {`Output`: all scores}: those of `benchmark_scores`, and `boundary`.
+        confusion: int64 `[N, N]` of the final output, row true, column predicted.
+        images: (file name, pixel accuracy, mean IoU) of the final output, one per image.
     """
 
     info: DatasetInfo
     split: str
-    answer: str
+    final_output: Output
     scores: dict
     confusion: np.ndarray
     images: list
 
 
-def evaluate(records_dir, split, answer, watch=None, num_threads=1):
+def evaluate(records_dir, split, predict, watch=None, num_threads=1):
     """Scores the predictions of a whole split.
 
     Args:
         records_dir: a directory with `dataset.json`.
         split: its name.
-        answer: see `scored_images`; its last output is the answer.
-        watch: a function of each `ScoredImage`, the answer's name and its mean IoU.
+        predict: see `scored_images`; its last output is the final one.
+        watch: a function of each `ScoredImage`, its final output and that one's mean IoU.
         num_threads: images that are worked on at a time.
 
     Returns:
@@ -177,7 +188,7 @@ def evaluate(records_dir, split, answer, watch=None, num_threads=1):
         UserError: see `scored_images`.
     """
     info, totals, images = DatasetInfo.load(records_dir), {}, []
-    for one in scored_images(records_dir, split, answer, num_threads):
+    for one in scored_images(records_dir, split, predict, num_threads):
         for output, counts in one.counts.items():
             totals[output] = totals[output] + counts if output in totals else counts
         found = scores_of(counts.pixels.confusion)
@@ -185,9 +196,9 @@ def evaluate(records_dir, split, answer, watch=None, num_threads=1):
         if watch:
             watch(one, output, found.mean_iou)
     scores = {
-        name: benchmark_scores(counts.pixels, info.spec)
+        output: benchmark_scores(counts.pixels, info.spec)
         | {"boundary": boundary_scores(counts.boundaries)}
-        for name, counts in totals.items()
+        for output, counts in totals.items()
     }
     confusion = totals[output].pixels.confusion[:, : info.num_classes]
     return Evaluation(info, split, output, scores, confusion, images)

@@ -17,7 +17,7 @@ from dmls_tf.files import replacing
 
 DISTANCE = "3"  # pixels, of the boundary scores
 SCORES = ("pixel_accuracy", "mean_iou", "boundary_accuracy", "boundary_mean_iou", "boundary_f1")
-COLUMNS = ("row", "seed", "output", "is_answer", *SCORES, "train_seconds")
+COLUMNS = ("row", "seed", "kind", "step", "is_final", *SCORES, "train_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +82,15 @@ def results_of(row, seed, metrics_path, seconds):
     """
     metrics = json.loads(pathlib.Path(metrics_path).read_text())
     results = []
-    for output, scores in metrics["outputs"].items():
+    for name, scores in metrics["outputs"].items():
         near = scores["boundary"][DISTANCE]
         found = (scores["pixel_accuracy"], scores["mean_iou"])
         found += (near["accuracy"], near["mean_iou"], near["f1"])
-        is_answer = int(output == metrics["answer"])
+        output = {key: scores[key] for key in ("kind", "step")}
+        output["is_final"] = int(name == metrics["final_output"])
         results.append(
-            {"row": row.name, "seed": seed, "output": output, "is_answer": is_answer}
+            {"row": row.name, "seed": seed}
+            | output
             | dict(zip(SCORES, found, strict=True))
             | {"train_seconds": seconds}
         )
@@ -104,15 +106,15 @@ def write_results(results, path):
 
 
 def markdown(results):
-    """A table of percentages, mean and range over the seeds: the answers, and what they evolve."""
+    """A table of percentages, mean and range over the seeds: predictions, and what they evolve."""
     lines = [
         "| | seeds | pixel accuracy | mean IoU | boundary accuracy, 3 px | mean IoU before "
         "| boundary before |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, answers, before in _grouped(results):
-        cells = [name, str(len(answers))]
-        cells += [_spread(answers, score) for score in SCORES[:3]]
+    for name, final, before in _grouped(results):
+        cells = [name, str(len(final))]
+        cells += [_spread(final, score) for score in SCORES[:3]]
         cells += [_spread(before, score) for score in SCORES[1:3]]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -125,22 +127,21 @@ def figure(results):
         panels[title] = {
             name: {
                 "before": [100 * result[score] for result in before],
-                "answer": [100 * result[score] for result in answers],
+                "prediction": [100 * result[score] for result in final],
             }
-            for name, answers, before in _grouped(results)
+            for name, final, before in _grouped(results)
         }
     return dots(panels)
 
 
 def _grouped(results):
-    """(row, its answers, the scores its answers evolved from), in the order of the results."""
+    """(row, its final outputs, the coarse ones they evolved from), in the order of the results."""
     for name in dict.fromkeys(result["row"] for result in results):
         mine = [result for result in results if result["row"] == name]
-        answers = [result for result in mine if result["is_answer"]]
-        steps = {result["output"].split("_")[1] for result in answers}
-        coarse = {f"coarse_{step}" for step in steps}
-        before = [r for r in mine if r["output"] in coarse and not r["is_answer"]]
-        yield name, answers, before
+        final = [result for result in mine if result["is_final"]]
+        steps = {result["step"] for result in final}
+        coarse = [r for r in mine if r["kind"] == "coarse" and not r["is_final"]]
+        yield name, final, [result for result in coarse if result["step"] in steps]
 
 
 def _spread(results, score):

@@ -17,27 +17,22 @@ import zipfile
 
 import numpy as np
 
-from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf import IGNORE_LABEL
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.pixel_counts import columns_of
 from dmls_tf.files import replacing, writing
-from dmls_tf.label_maps import png_bytes, read_label
-
-CITYSCAPES_SIZE = 1024, 2048
+from dmls_tf.images.label_maps import png_bytes, read_label
 
 
 def key_of(filename, spec):
-    """What the names of an image and of its prediction have in common.
-
-    Cityscapes: city, sequence and frame, whatever follows; elsewhere the name without suffix.
-    """
+    """What the names of an image and of its prediction have in common."""
     stem = pathlib.PurePath(filename).stem
-    return "_".join(stem.split("_")[:3]) if spec.name == "cityscapes" else stem
+    return "_".join(stem.split("_")[: spec.submission.name_parts or None])
 
 
 def prediction_name(filename, spec):
     """The file of an image's prediction."""
-    return f"{key_of(filename, spec)}{'_labelIds' if spec.name == 'cityscapes' else ''}.png"
+    return f"{key_of(filename, spec)}{spec.submission.suffix}.png"
 
 
 def write_submission(path, predictions, spec):
@@ -57,7 +52,7 @@ def write_submission(path, predictions, spec):
         raise UserError(f"{path}: exists; choose another path or remove it")
     values = np.full(256, next(iter(spec.unevaluated), 0), np.uint8)
     values[: spec.num_classes] = spec.class_to_raw
-    palette = _raw_palette(spec) if spec.name == "mapillary" else None
+    palette = _raw_palette(spec) if spec.submission.with_palette else None
     files = (
         (prediction_name(filename, spec), png_bytes(values[label], palette))
         for filename, label in predictions
@@ -164,13 +159,14 @@ def faults_of(path, images, spec):
     Raises:
         UserError: there is no submission.
     """
-    submission = Submission(path, spec)
+    submission, wanted = Submission(path, spec), spec.submission
     unclaimed, seen, faults = dict(submission.files), np.zeros(256, bool), []
     for filename, size in images:
         unclaimed.pop(key_of(filename, spec), None)
         try:
-            if spec.name == "cityscapes" and tuple(size) != CITYSCAPES_SIZE:
-                raise UserError(f"{filename}: not 1024 x 2048 pixels, as all of Cityscapes are")
+            if wanted.image_size and tuple(size) != wanted.image_size:
+                pixels = " x ".join(map(str, wanted.image_size))
+                raise UserError(f"{filename}: not {pixels} pixels, as all of {spec.name} are")
             values = submission.read(filename, size)
             seen[np.unique(values)] = True
             if IGNORE_LABEL in values and spec.unevaluated[0] != IGNORE_LABEL:
@@ -178,6 +174,9 @@ def faults_of(path, images, spec):
         except UserError as error:
             faults.append(str(error))
     faults += [f"{path}/{name}: for none of the images" for name in unclaimed.values()]
-    if spec.name == "cityscapes" and not faults and not seen[19:].any():
-        faults.append(f"{path}: no value above 18: these are trainIds, the server wants labelIds")
+    limit = wanted.beyond_ids
+    if limit is not None and not faults and not seen[limit + 1 :].any():
+        faults.append(
+            f"{path}: no value above {limit}: these are trainIds, the server wants labelIds"
+        )
     return faults

@@ -17,8 +17,8 @@ class ResizeLike(keras.layers.Layer):
     Returns:
         `[B, H, W, C]`, of the layer's compute dtype.
 
-    >>> scores, images = np.zeros((1, 6, 8, 19)), np.zeros((1, 48, 64, 3))
-    >>> tuple(ResizeLike()([scores, images]).shape)
+    >>> logits, images = np.zeros((1, 6, 8, 19)), np.zeros((1, 48, 64, 3))
+    >>> tuple(ResizeLike()([logits, images]).shape)
     (1, 48, 64, 19)
     """
 
@@ -27,6 +27,6 @@ class ResizeLike(keras.layers.Layer):
         height, width = ops.shape(reference)[1:3]
         return resize_bilinear(maps, height, width)
 
-    def compute_output_shape(self, input_shapes):
-        maps, reference = input_shapes
+    def compute_output_shape(self, input_shape):
+        maps, reference = input_shape
         return (maps[0], reference[1], reference[2], maps[3])

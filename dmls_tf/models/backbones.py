@@ -19,6 +19,7 @@ and add W_P * P before the first normalisation or activation (eq. 2):
 
 import copy
 import dataclasses
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -30,6 +31,10 @@ from dmls_tf.errors import UserError
 # Any size divisible by 32: the edit only reads off it by how much each layer is strided.
 _PROBE_SIZE = 256
 
+# Kinds of layers that `dilate` changes, and those that see one pixel at a time.
+DILATED_KINDS = ("InputLayer", "ZeroPadding2D", "MaxPooling2D", "Conv2D", "DepthwiseConv2D")
+POINTWISE_KINDS = ("Activation", "Add", "BatchNormalization", "Concatenate", "ReLU", "Rescaling")
+
 
 @dataclasses.dataclass(frozen=True)
 class BackboneSpec:
@@ -39,7 +44,7 @@ class BackboneSpec:
         constructor: of the classification network, in `keras.applications`.
         scaling: mode of `keras.applications.imagenet_utils.preprocess_input`.
         taps: the last layer before each stride, finest first, for the strides 2, 4, 8, 16 (, 32).
-        fcn_taps: what an FCN-8s scores, at the strides 8, 16, 32.
+        fcn_taps: what an FCN-8s classifies, at the strides 8, 16, 32.
         classifier: channels of the fully connected layers that an FCN-8s turns into convolutions.
     """
 
@@ -112,51 +117,38 @@ class Backbone:
     scaling: str
 
 
-def backbone_spec(name):
-    """The row of a backbone.
-
-    Raises:
-        UserError: an unknown name.
-    """
-    if name not in BACKBONES:
-        raise UserError(f"unknown backbone {name!r}; known are {', '.join(BACKBONES)}")
-    return BACKBONES[name]
-
-
-def build_backbone(name, output_stride=16, width=1.0, momentum=None):
+def build_backbone(name, output_stride=16, width_multiplier=1.0, momentum=None):
     """Builds a dilated encoder with fresh weights.
 
     Args:
         name: a key of `BACKBONES`.
         output_stride: 8 or 16; 32 for the network as published, with the taps of an FCN-8s.
-        width: multiplies the channels of every layer (rounded to multiples of 8).
+        width_multiplier: multiplies the channels of every layer (rounded to multiples of 8).
         momentum: of the batch normalisations, None for the published one.
 
     Returns:
         A `Backbone`.
 
     Raises:
-        UserError: an unknown name.
+        UserError: the network cannot be dilated.
     """
-    spec = backbone_spec(name)
-    shape = (_PROBE_SIZE, _PROBE_SIZE, 3)
-    strided = spec.constructor(include_top=False, weights=None, input_shape=shape)
-    config = dilate(strided.get_config(), _layer_strides(strided), output_stride)
+    spec = BACKBONES[name]
+    config = dilate(*_published(name, keras.config.dtype_policy().name), output_stride)
     first = _first_convolution(config)
     activation = first["config"].get("activation")
     first["config"]["activation"] = "linear"
     for layer in config["layers"]:
-        _resize_layer(layer, width, momentum)
+        _resize_layer(layer, width_multiplier, momentum)
     network = keras.Model.from_config(config)
     entry = network.get_layer(first["config"]["name"]).output
-    taps, strides = spec.taps, tuple(2 ** (i + 1) for i in range(len(spec.taps)))
-    if output_stride == 32:
-        taps, strides = spec.fcn_taps, (8, 16, 32)
+    taps = spec.fcn_taps if output_stride == 32 else spec.taps
     outputs = [network.get_layer(tap).output for tap in taps]
     body = keras.Model(entry, outputs, name="encoder")
     if activation not in (None, "linear"):
         body = _activate_first(body, activation)
-    strides = tuple(min(stride, output_stride) for stride in strides)
+    strides = _measured_strides(network, outputs)
+    if max(strides) != output_stride:
+        raise UserError(f"the dilated {name} has maps at strides {strides}, not to {output_stride}")
     stem = keras.Model(network.inputs[0], entry, name="image_convolution")
     return Backbone(network, stem, body, strides, spec.scaling)
 
@@ -165,7 +157,7 @@ def load_backbone_weights(backbone, name, weights):
     """Loads published or own weights into a built backbone.
 
     Args:
-        backbone: of `build_backbone`, width 1.
+        backbone: of `build_backbone`, width_multiplier 1.
         name: its key in `BACKBONES`.
         weights: "none", "imagenet" or the path of an `.h5` file of `keras.applications` layout
             (no top) or a `.weights.h5` file.
@@ -180,7 +172,7 @@ def load_backbone_weights(backbone, name, weights):
             # Keras only warns where it leaves layers as they were.
             warnings.simplefilter("error", UserWarning)
             if weights == "imagenet":
-                source = backbone_spec(name).constructor(
+                source = BACKBONES[name].constructor(
                     include_top=False, weights="imagenet", input_shape=(224, 224, 3)
                 )
                 backbone.network.set_weights(source.get_weights())
@@ -201,6 +193,9 @@ def dilate(config, strides, output_stride):
 
     Returns:
         A new configuration for inputs of any size, with weights of the same shapes.
+
+    Raises:
+        UserError: a layer of a kind that this function does not know to dilate.
     """
     config = copy.deepcopy(config)
     padding = None
@@ -208,13 +203,15 @@ def dilate(config, strides, output_stride):
         layer.pop("build_config", None)  # the shapes it was built with
         settings = layer["config"]
         kind = layer["class_name"]
+        if kind not in DILATED_KINDS + POINTWISE_KINDS:
+            raise UserError(f"layer {settings['name']!r}: a {kind} cannot be dilated")
         before, after = strides[settings["name"]]
         rate = max(1, before // output_stride)
         if kind == "InputLayer":
             settings["batch_shape"] = [None, None, None, 3]
         elif kind == "ZeroPadding2D":
             padding = settings
-        elif kind in ("MaxPooling2D", "Conv2D", "DepthwiseConv2D"):
+        elif kind not in POINTWISE_KINDS:
             if after > before and after > output_stride:
                 settings["strides"] = [1, 1]
                 if kind == "MaxPooling2D":
@@ -234,6 +231,14 @@ def _dilate_padding(padding, kernel_size, rate):
     padding["padding"] = sides
 
 
+@functools.cache
+def _published(name, dtype_policy):
+    """Configuration, under this global policy, and layer strides of the classification network."""
+    shape = (_PROBE_SIZE, _PROBE_SIZE, 3)
+    network = BACKBONES[name].constructor(include_top=False, weights=None, input_shape=shape)
+    return network.get_config(), _layer_strides(network)
+
+
 def _layer_strides(network):
     """{layer name: (stride of its input, stride of its output)} of a network of the probe size."""
 
@@ -251,15 +256,22 @@ def _layer_strides(network):
     }
 
 
+def _measured_strides(network, outputs):
+    """How many pixels of the image lie between two of each output."""
+    image = keras.KerasTensor((1, _PROBE_SIZE, _PROBE_SIZE, 3))
+    maps = keras.Model(network.inputs, outputs).compute_output_spec(image)
+    return tuple(_PROBE_SIZE // features.shape[1] for features in maps)
+
+
 def _first_convolution(config):
     return next(layer for layer in config["layers"] if layer["class_name"] == "Conv2D")
 
 
-def _resize_layer(layer, width, momentum):
+def _resize_layer(layer, width_multiplier, momentum):
     """Scales the channels of a convolution, sets the momentum of a batch normalisation."""
     settings = layer["config"]
-    if layer["class_name"] == "Conv2D" and width != 1:
-        settings["filters"] = max(8, 8 * round(settings["filters"] * width / 8))
+    if layer["class_name"] == "Conv2D" and width_multiplier != 1:
+        settings["filters"] = max(8, 8 * round(settings["filters"] * width_multiplier / 8))
     if layer["class_name"] == "BatchNormalization" and momentum is not None:
         settings["momentum"] = momentum
 

@@ -1,13 +1,15 @@
-"""One recurrent step: a dilated encoder with a skip decoder, from image and prior to scores.
+"""One recurrent step: a dilated encoder with a skip decoder, from image and prior to logits.
 
     E = W_I * I + W_P * P + b                                                     (eqs 1, 2)
 
 feeds the encoder; the decoder climbs from the output stride over the skips at strides 8 and 4
-(and 2) to the class scores. With `network="fcn8s"` both are those of the paper's baseline.
+(and 2) to the class logits. With `network="fcn8s"` both are those of the paper's baseline.
 
 With `prior_entry="decoder"` W_P * P is added to the decoder's first convolution instead, which is
 cut off like the encoder's, and the encoder runs once.
 """
+
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers, ops
@@ -40,25 +42,49 @@ class ImageScaling(keras.layers.Layer):
         )
         return ops.cast(scaled, self.compute_dtype)
 
-    def compute_output_shape(self, images_shape):
-        return images_shape
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class Encoded(NamedTuple):
+    """What the recurrent steps share, computed once from the image.
+
+    Attributes:
+        image_features: W_I * I + b, `[B, h, w, C]`.
+        skips: encoder features on the way to the decoder's entry if P enters there, else empty.
+        entry: what W_P * P is added to.
+    """
+
+    image_features: Any
+    skips: list
+    entry: Any
+
+
+class Decoded(NamedTuple):
+    """What one step finds.
+
+    Attributes:
+        logits: S, float32 `[B, H/s, W/s, N]`.
+        features: what the logits are computed from, `[B, H/s, W/s, C]`.
+    """
+
+    logits: Any
+    features: Any
 
 
 class DFCN(keras.layers.Layer):
-    """The fully convolutional network of one step.
-
-    `encode(images)` is the same at every step: compute it once.
+    """The fully convolutional network of one step: `dfcn(dfcn.encode(images), prior)`.
 
     Args:
         config: a `dmls_tf.config.ModelConfig`.
 
     Call arguments:
-        shared: of `encode`.
-        prior: P, `[B, h, w, N]`, the previous prediction where it enters, see `prior_of`; None at
-            the first step, where P = 0.
+        encoded: an `Encoded`.
+        prior: P, `[B, h, w, N]`, the previous prediction at the size of `encoded.entry`, see
+            `prior_of`; None at the first step, where P = 0.
 
     Returns:
-        A dict: `logits` float32 `[B, H/s, W/s, N]`, `decoder` the features they come from.
+        A `Decoded`.
     """
 
     def __init__(self, config, **kwargs):
@@ -67,53 +93,56 @@ class DFCN(keras.layers.Layer):
         self.backbone = build_backbone(
             config.backbone,
             32 if config.network == "fcn8s" else config.output_stride,
-            config.width,
+            config.width_multiplier,
             config.batch_norm_momentum,
         )
         self.scaling = ImageScaling(self.backbone.scaling, name="image_scaling")
         self.stem = self.backbone.stem
         self.body = self.backbone.body
         if config.network == "fcn8s":
-            self.score_stride, self.summit = 8, layers.Identity()
+            self.decoder_stride, self.decoder_entry = 8, layers.Identity()
             self.decoder = build_fcn8s_decoder(self.backbone, config)
         else:
-            self.score_stride = config.score_stride
-            self.summit, self.decoder = build_decoder(self.backbone, config)
-        self.late = config.prior_entry == "decoder"
-        first = _first_convolution(self.summit if self.late else self.stem)
+            self.decoder_stride = config.decoder_stride
+            self.decoder_entry, self.decoder = build_decoder(self.backbone, config)
+        self.prior_at_decoder = config.prior_entry == "decoder"
+        first = _first_convolution(self.decoder_entry if self.prior_at_decoder else self.stem)
         self.prior_convolution = build_prior_convolution(first, config.num_classes)
-        self.entry_stride = config.output_stride if self.late else first.strides[0]
+        self.entry_stride = config.output_stride if self.prior_at_decoder else first.strides[0]
         self.resize = ResizeLike(name="resize")
         self.built = True
 
     def encode(self, images, training=None):
-        """What all steps share: a list of tensors, from W_I * I + b to what P is added to."""
+        """What all steps share, from images `[B, H, W, 3]`, 0..255: an `Encoded`."""
         image_features = self.stem(self.scaling(images), training=training)
-        if not self.late:
-            return [image_features]
-        return [image_features, *self._climb(image_features, training)]
+        if not self.prior_at_decoder:
+            return Encoded(image_features, [], image_features)
+        *skips, entry = self._encoder_features(image_features, training)
+        return Encoded(image_features, skips, entry)
 
-    def prior_of(self, prediction, stride, shared):
+    def prior_of(self, prediction, stride, encoded):
         """P from a prediction at `stride`: averaged or enlarged to where it is added."""
         if stride == self.entry_stride:
             return prediction
         if stride < self.entry_stride:
             ratio = self.entry_stride // stride
             prediction = ops.average_pool(prediction, ratio, ratio, padding="same")
-        return self.resize([prediction, shared[-1]])
+        return self.resize([prediction, encoded.entry])
 
-    def call(self, shared, prior=None, training=None):
-        *earlier, entry = shared
+    def call(self, encoded, prior=None, training=None):
+        entry = encoded.entry
         if prior is not None:
             entry = entry + self.prior_convolution(prior)
-        features = [*earlier[1:], entry] if self.late else self._climb(entry, training)
-        logits, last = self.decoder(features, training=training)
-        return {"logits": logits, "decoder": last}
+        if self.prior_at_decoder:
+            features = [*encoded.skips, entry]
+        else:
+            features = self._encoder_features(entry, training)
+        return Decoded(*self.decoder(features, training=training))
 
-    def _climb(self, entry, training):
-        """Encoder features, the deepest as the decoder's first convolution has it."""
+    def _encoder_features(self, entry, training):
+        """Feature maps, the deepest as the decoder's first convolution leaves it."""
         *skips, deepest = self.body(entry, training=training)
-        return [*skips, self.summit(deepest)]
+        return [*skips, self.decoder_entry(deepest)]
 
 
 def build_prior_convolution(first, num_classes):
@@ -144,24 +173,24 @@ def build_decoder(backbone, config):
 
     Returns:
         The first convolution, of the deepest encoder features; and the rest, from encoder features,
-        the deepest of them convolved, to (float32 logits, last features) at the score stride.
+        the deepest of them convolved, to (float32 logits, last features) at the decoder's stride.
     """
     *skips, deepest = [keras.Input(output.shape[1:]) for output in backbone.body.outputs]
-    summit = keras.Model(deepest, _convolution(config.decoder_channels, 1, "deep")(deepest))
-    inputs = [*skips, keras.Input(summit.output_shape[1:])]
+    entry = keras.Model(deepest, _convolution(config.decoder_channels, 1, "deep")(deepest))
+    inputs = [*skips, keras.Input(entry.output_shape[1:])]
     # Not every skip is read, and Keras 3.12, the last for Python 3.10, refuses idle inputs.
     features = layers.Identity()(inputs)
     x = _activate(features[-1], config, "deep")
     for stride in (8, 4, 2):
-        if stride < config.score_stride:
+        if stride < config.decoder_stride:
             break
         skip = features[backbone.strides.index(stride)]
         channels = config.decoder_channels if stride == 8 else config.decoder_channels // 2
         skip = _convolve(skip, min(SKIP_CHANNELS, channels), 1, config, f"skip{stride}")
         x = layers.Concatenate()([ResizeLike()([x, skip]), skip])
         x = _convolve(x, channels, 3, config, f"decode{stride}")
-    logits = layers.Conv2D(config.num_classes, 1, name="scores", dtype="float32")(x)
-    return summit, keras.Model(inputs, [logits, x], name="decoder")
+    logits = layers.Conv2D(config.num_classes, 1, name="logits", dtype="float32")(x)
+    return entry, keras.Model(inputs, [logits, x], name="decoder")
 
 
 def _convolve(x, channels, kernel_size, config, name):
@@ -197,7 +226,7 @@ def build_dfcn(config):
     image = keras.Input((None, None, 3), name="image")
     prior = keras.Input((None, None, config.num_classes), name="prior")
     dfcn = DFCN(config, name="dfcn")
-    shared = dfcn.encode(image)
-    step = dfcn(shared, dfcn.prior_of(prior, 1, shared))
-    logits = ResizeLike(dtype="float32")([step["logits"], image])
+    encoded = dfcn.encode(image)
+    decoded = dfcn(encoded, dfcn.prior_of(prior, 1, encoded))
+    logits = ResizeLike(dtype="float32")([decoded.logits, image])
     return keras.Model({"image": image, "prior": prior}, logits, name="dfcn")

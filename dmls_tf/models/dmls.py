@@ -2,30 +2,48 @@
 
     E = W_I * I + b                                 once
     for k = 1..K:
-        S_k = DFCN(E + W_P * P_(k-1))               coarse scores, P_0 = 0
+        S_k = DFCN(E + W_P * P_(k-1))               coarse logits, P_0 = 0
         f_k = likelihood(I, features, S_k)          what the regions compete with
         P_k = softmax(level_set(S_k, f_k))          evolved prediction
 
-Algorithm 1 of the paper ends with a DFCN whose scores are neither evolved nor returned; it is
+Algorithm 1 of the paper ends with a DFCN whose output is neither evolved nor returned; it is
 left out. P_k carries no gradient to step k - 1 unless `prior_gradient` says so: every step has a
 loss of its own, and training through P made no difference in accuracy.
 """
 
 import dataclasses
+import functools
 import pathlib
 import zipfile
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from dmls_tf import settings
 from dmls_tf.config import ModelConfig
 from dmls_tf.errors import UserError
 from dmls_tf.layers.level_set import MultiphaseLevelSet
 from dmls_tf.layers.resize import ResizeLike
-from dmls_tf.models.dfcn import DFCN
+from dmls_tf.models.dfcn import DFCN, Encoded
 from dmls_tf.models.likelihood import build_likelihood
+from dmls_tf.models.outputs import Output, StepOutputs
 from dmls_tf.models.remat import batch_norms_of, recomputed
+
+
+class Context(NamedTuple):
+    """What the recurrent steps share.
+
+    Attributes:
+        encoded: the `Encoded` image.
+        image: float32 `[B, h, w, 3]` in [-1, 1], at the resolution of the level sets; None without.
+        evidence: what the likelihood makes of the image; None without.
+    """
+
+    encoded: Encoded
+    image: Any = None
+    evidence: Any = None
 
 
 @keras.saving.register_keras_serializable(package="dmls")
@@ -38,6 +56,8 @@ class DMLS(keras.Model):
             `classes`, `palette`, `image_size` and `class_weights` (median-frequency).
 
     Attributes:
+        step_outputs: an `Output` for each entry of the result, in the order of the steps.
+        final_output: name of the last step's result, the prediction.
         remat: in training, compute all steps but the last again in the backward pass: memory
             hardly grows with K.
 
@@ -45,109 +65,109 @@ class DMLS(keras.Model):
         images: `[B, H, W, 3]`, RGB, 0..255, any size.
 
     Returns:
-        A dict of float32 logits `[B, H, W, N]`, the outputs of each step k: `coarse_k`;
-        `likelihood_k` with the force "head"; `evolved_k` with a level set. In a compiled function
-        that returns only some of them, the others cost nothing.
+        A dict of float32 logits `[B, H, W, N]`: of each step k `coarse_k`; `likelihood_k` if the
+        likelihood is supervised; `evolved_k` with a level set. In a compiled function that returns
+        only some of them, the others cost nothing.
     """
 
     def __init__(self, config, metadata=None, **kwargs):
         super().__init__(dtype="float32", **kwargs)  # its layers follow the global policy
-        self.config = config if isinstance(config, ModelConfig) else ModelConfig(**config)
+        self.config = config if isinstance(config, ModelConfig) else _config_of(config)
         self.metadata = dict(metadata or {})
         self.remat = False
         self.dfcn = DFCN(self.config, name="dfcn")
         # Built for any K, so that any K loads the same weights; idle when there is one step.
-        self.dfcn.prior_convolution.trainable = self.config.num_steps > 1
+        self.dfcn.prior_convolution.trainable = self.config.recurrent_steps > 1
         self.resize = ResizeLike(dtype="float32", name="resize")
         self.likelihood, self.level_set, self.prior_level_set = None, None, None
         if self.config.level_set:
-            config = self.config
-            self.level_set = _build_level_set(config, config.evolution_steps)
-            self.prior_level_set = _build_level_set(config, config.prior_evolution_steps)
             self.likelihood = build_likelihood(self.config, self.dfcn)
+            self.level_set = self._level_set_of(self.config.recurrent_steps)
+            self.prior_level_set = self._level_set_of(1)
         self.built = True
+
+    def _level_set_of(self, step):
+        config = self.config.evolution_of(step)
+        if config.force_scale is None:
+            config = dataclasses.replace(config, force_scale=self.likelihood.force_scale)
+        return MultiphaseLevelSet(config)
+
+    @property
+    def step_outputs(self):
+        kinds = ["coarse"]
+        if self.level_set:
+            kinds += ["likelihood"] * self.likelihood.supervised + ["evolved"]
+        steps = range(1, self.config.recurrent_steps + 1)
+        return [Output(kind, step) for step in steps for kind in kinds]
 
     @property
     def final_output(self):
-        """Name of the output that is the network's answer."""
-        return f"{'evolved' if self.level_set else 'coarse'}_{self.config.num_steps}"
-
-    @property
-    def output_keys(self):
-        """Names of all outputs, in the order of the steps."""
-        kinds = ["coarse"]
-        kinds += ["likelihood"] if self.level_set and self.config.force == "head" else []
-        kinds += ["evolved"] if self.level_set else []
-        return [f"{kind}_{k}" for k in range(1, self.config.num_steps + 1) for kind in kinds]
+        return self.step_outputs[-1].name
 
     def call(self, images, training=None):
         images = ops.cast(images, "float32")
-        shared = self.dfcn.encode(images, training=training)
-        prepared = []
-        if self.level_set:
-            small = self._at_level_set(images) / 127.5 - 1.0
-            prepared = [small, *self.likelihood.prepare(small, shared[0], training=training)]
-        outputs, prior = {}, []
-        for k in range(1, self.config.num_steps + 1):
-            step = self._step_function(
-                len(shared), len(prepared), k == self.config.num_steps, training
-            )
-            shared, results = step(*shared, *prepared, *prior)
-            prior = [self._prior_of(results, shared)]
-            if not self.config.prior_gradient:
-                prior = [ops.stop_gradient(prior[0])]
-            outputs |= {f"{kind}_{k}": results[kind] for kind in results}
-        return {key: self.resize([outputs[key], images]) for key in self.output_keys}
+        context, steps = self._context(images, training), []
+        for k in range(1, self.config.recurrent_steps + 1):
+            prior = self._prior_of(steps[-1], context) if steps else None  # P_(k-1), P_0 = 0
+            context, outputs = self._step_function(k, training)(context, prior)
+            steps.append(outputs)
+        return {
+            output.name: self.resize([getattr(steps[output.step - 1], output.kind), images])
+            for output in self.step_outputs
+        }
 
-    def _at_level_set(self, images):
-        """The images at the resolution of the level sets."""
+    def _context(self, images, training):
+        encoded = self.dfcn.encode(images, training=training)  # E = W_I * I + b
+        if not self.level_set:
+            return Context(encoded)
         stride = self.config.level_set_stride
-        return ops.average_pool(images, stride, stride, padding="same") if stride > 1 else images
+        if stride > 1:
+            images = ops.average_pool(images, stride, stride, padding="same")
+        image = images / 127.5 - 1.0
+        evidence = self.likelihood.prepare(image, encoded.image_features, training=training)
+        return Context(encoded, image, evidence)
 
-    def _prior_of(self, results, shared):
-        """The prediction of a step as the next one takes it."""
-        scores, stride = results["coarse"], self.dfcn.score_stride
-        if self.level_set:
-            scores, stride = results["evolved"], self.config.level_set_stride
-        return self.dfcn.prior_of(ops.softmax(scores, axis=-1), stride, shared)
-
-    def _step_function(self, num_shared, num_prepared, last, training):
-        """One recurrent step as a function of tensors: shared, prepared, prior.
-
-        It returns what is shared before its results. Its gradient comes from the steps after it, so
-        that a step is not computed again before the next one's gradient is done.
-        """
-
-        def step(*tensors):
-            shared, rest = tensors[:num_shared], tensors[num_shared:]
-            prepared, prior = rest[:num_prepared], [*rest[num_prepared:], None][0]
-            level_set = self.level_set if last else self.prior_level_set
-            return list(shared), self._step(shared, prepared, prior, level_set, training)
-
+    def _step_function(self, k, training):
+        """Step k as a function of context and prior."""
+        last = k == self.config.recurrent_steps
+        level_set = self.level_set if last else self.prior_level_set
+        step = functools.partial(self._step, level_set=level_set, training=training)
         recompute = self.remat and training and not last
         return recomputed(step, batch_norms_of(self)) if recompute else step
 
-    def _step(self, shared, prepared, prior, level_set, training):
-        step = self.dfcn(shared, prior, training=training)
-        coarse = self._adjusted(step["logits"], self.config.coarse_adjustment, training)
+    def _step(self, context, prior, level_set, training):
+        """The context and the `StepOutputs`.
+
+        The context is handed on so that its gradient comes from the steps after this one, which is
+        then not computed again before theirs is done.
+        """
+        config = self.config
+        decoded = self.dfcn(context.encoded, prior, training=training)
+        coarse = self._adjusted(decoded.logits, config.coarse_adjustment, training)
         if not level_set:
-            return {"coarse": coarse}
-        small, *prepared = prepared
-        scores = self.resize([step["logits"], small])
-        log_f = self.likelihood(prepared, scores, step, training=training)
-        log_f = self._adjusted(log_f, self.config.likelihood_adjustment, training)
-        scores = self._adjusted(scores, self.config.coarse_adjustment, training)
-        evolved = level_set(scores, log_f, training=training)
-        return {"coarse": coarse, "likelihood": log_f, "evolved": evolved}
+            return context, StepOutputs(coarse)
+        logits = self.resize([decoded.logits, context.image])
+        log_f = self.likelihood(context.evidence, logits, decoded.features, training=training)
+        log_f = self._adjusted(log_f, config.likelihood_adjustment, training)
+        logits = self._adjusted(logits, config.coarse_adjustment, training)
+        return context, StepOutputs(coarse, log_f, level_set(logits, log_f, training=training))
+
+    def _prior_of(self, outputs, context):
+        """The prediction P of a step, where the next one takes it."""
+        logits, stride = outputs.coarse, self.dfcn.decoder_stride
+        if self.level_set:
+            logits, stride = outputs.evolved, self.config.level_set_stride
+        prior = self.dfcn.prior_of(ops.softmax(logits, axis=-1), stride, context.encoded)
+        return prior if self.config.prior_gradient else ops.stop_gradient(prior)
 
     def _adjusted(self, logits, factor, training):
-        """Logits with `factor` times the log of the class weights added, at inference."""
+        """At inference, log-probabilities with `factor` times the log class weights added."""
         if training or not factor:
             return logits
         if "class_weights" not in self.metadata:
             raise UserError("an adjustment by class frequency needs metadata['class_weights']")
         shift = factor * np.log(np.asarray(self.metadata["class_weights"], np.float32))
-        return logits + ops.convert_to_tensor(shift, "float32")
+        return ops.log_softmax(logits + ops.convert_to_tensor(shift, "float32"), axis=-1)
 
     def get_config(self):
         return {
@@ -157,27 +177,21 @@ class DMLS(keras.Model):
         }
 
 
-def _build_level_set(config, num_steps):
-    # Log-probabilities of a network are far from the contour's scale; those of a trained head
-    # are made for it.
-    return MultiphaseLevelSet(
-        band=config.band,
-        num_steps=num_steps,
-        dt=config.dt,
-        epsilon=config.epsilon,
-        rho=config.rho,
-        force_scale=1.0 if config.force == "head" else 0.25,
-        curvature_mean=config.curvature_mean,
-        temperature=config.temperature,
-        score_gradient=config.score_gradient,
-        max_phases=config.max_phases,
-    )
+def _config_of(fields):
+    """The `ModelConfig` of a saved model."""
+    known = {field.name for field in dataclasses.fields(ModelConfig)}
+    if unknown := sorted(fields.keys() - known):
+        raise UserError(
+            f"saved by another version of dmls, whose settings {', '.join(unknown)} this one does "
+            "not know; train it again"
+        )
+    return ModelConfig(**fields)
 
 
 def build_dmls(config, metadata=None):
     """Builds a `DMLS` with fresh weights, as `config` (a `ModelConfig`) says.
 
-    >>> model = build_dmls(ModelConfig(num_classes=3, backbone="mobilenetv2", num_steps=1))
+    >>> model = build_dmls(ModelConfig(num_classes=3, backbone="mobilenetv2", recurrent_steps=1))
     >>> outputs = model(np.zeros((1, 40, 60, 3)))
     >>> list(outputs), model.final_output
     (['coarse_1', 'likelihood_1', 'evolved_1'], 'evolved_1')
@@ -192,12 +206,12 @@ def with_settings(model, **changes):
 
     Args:
         model: a `DMLS`.
-        changes: fields of `ModelConfig` that change no weight's shape.
+        changes: fields of `ModelConfig` or its `LevelSetConfig` that change no weight's shape.
 
     Raises:
         UserError: the weights do not fit the new settings.
     """
-    changed = DMLS(dataclasses.replace(model.config, **changes), model.metadata, name=model.name)
+    changed = DMLS(settings.replace(model.config, **changes), model.metadata, name=model.name)
     copy_weights(model, changed)
     return changed
 
@@ -242,6 +256,8 @@ def load_dmls(path, **changes):
         raise UserError(f"{path}: no such model file; scripts/train.py writes WORK_DIR/model.keras")
     try:
         model = keras.saving.load_model(path, compile=False)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a readable Keras model file") from error
     if not isinstance(model, DMLS):

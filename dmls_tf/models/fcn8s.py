@@ -1,7 +1,7 @@
 """The paper's baseline: FCN-8s (Long, Shelhamer, Darrell 2015) on any of the backbones.
 
 The strided network keeps its last pooling (output stride 32); fully connected layers, where the
-backbone has them, become convolutions with dropout. Scores of the strides 32, 16 and 8 are summed
+backbone has them, become convolutions with dropout. Logits of the strides 32, 16 and 8 are summed
 from coarse to fine, upsampled bilinearly: the authors' published networks keep their upsampling
 kernels fixed at that, too.
 """
@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from dmls_tf.layers.resize import ResizeLike
-from dmls_tf.models.backbones import backbone_spec
+from dmls_tf.models.backbones import BACKBONES
 
 
 def build_fcn8s_decoder(backbone, config):
@@ -18,8 +18,8 @@ def build_fcn8s_decoder(backbone, config):
     features = [keras.Input(output.shape[1:]) for output in backbone.body.outputs]
     x = features[-1]
     kernel_size = 7
-    for i, channels in enumerate(backbone_spec(config.backbone).classifier, start=6):
-        channels = max(8, 8 * round(channels * config.width / 8))
+    for i, channels in enumerate(BACKBONES[config.backbone].classifier, start=6):
+        channels = max(8, 8 * round(channels * config.width_multiplier / 8))
         x = layers.Conv2D(
             channels,
             kernel_size,
@@ -30,15 +30,15 @@ def build_fcn8s_decoder(backbone, config):
         )(x)
         x = layers.Dropout(0.5, name=f"drop{i}")(x)
         kernel_size = 1
-    logits = _score(x, config, 32)
+    logits = _logits(x, config, 32)
     for feature, stride in ((features[1], 16), (features[0], 8)):
-        skip = _score(feature, config, stride)
+        skip = _logits(feature, config, stride)
         logits = layers.Add(dtype="float32")([ResizeLike(dtype="float32")([logits, skip]), skip])
     return keras.Model(features, [logits, features[0]], name="decoder")
 
 
-def _score(features, config, stride):
-    """A 1x1 convolution to class scores, zero at first, as in the original."""
+def _logits(features, config, stride):
+    """A 1x1 convolution to class logits, zero at first, as in the original."""
     return layers.Conv2D(
-        config.num_classes, 1, kernel_initializer="zeros", name=f"score{stride}", dtype="float32"
+        config.num_classes, 1, kernel_initializer="zeros", name=f"logits{stride}", dtype="float32"
     )(features)

@@ -6,31 +6,46 @@ import keras
 
 
 def recomputed(function, batch_norms):
-    """`function` of tensors, whose activations are not kept for its gradient.
+    """`function`, whose activations are not kept for its gradient.
 
     The batch normalisations it runs would move their statistics a second time when it is
     recomputed; they stand still then, so the training is the same as without. For TensorFlow
     (`tf.recompute_grad`); functions that draw random numbers would draw others the second time.
 
     Args:
-        function: of tensors, to a structure of tensors.
+        function: of structures of tensors, to such a structure. None stands for no tensor.
         batch_norms: the `keras.layers.BatchNormalization` layers in it.
     """
-    calls = 0
+    calls, structure = 0, None
 
-    def counted(*tensors):
-        nonlocal calls
-        calls += 1
-        with _standing(batch_norms if calls > 1 else []):
-            return function(*tensors)
+    def wrapped(*arguments):
+        def of_tensors(*tensors):
+            nonlocal calls, structure
+            calls += 1
+            with _standing(batch_norms if calls > 1 else []):
+                structure = function(*_filled(arguments, tensors))
+            return _tensors(structure)
 
-    return keras.remat(counted)
+        results = keras.remat(of_tensors)(*_tensors(arguments))
+        return _filled(structure, results)
+
+    return wrapped
 
 
 def batch_norms_of(model):
     """All batch normalisations in a model."""
     kind = keras.layers.BatchNormalization
     return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
+
+
+def _tensors(structure):
+    return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
+
+
+def _filled(structure, tensors):
+    """The structure with these tensors instead of its own."""
+    tensors = iter(tensors)
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else next(tensors), structure)
 
 
 @contextlib.contextmanager

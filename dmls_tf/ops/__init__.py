@@ -1,10 +1,10 @@
 """Pure functions in `keras.ops`: distance transforms, level sets, resizing."""
 
+from dmls_tf.ops.banded_distance import signed_distance
 from dmls_tf.ops.boundaries import boundary_distance, label_changes
 from dmls_tf.ops.distance_transform import (
     euclidean_distance_transform,
     generalized_distance_transform,
-    signed_distance,
 )
 from dmls_tf.ops.level_set import assign, curvature, evolve, region_force
 from dmls_tf.ops.region_statistics import gaussian_log_likelihood

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from dmls_tf.datasets import IGNORE_LABEL
+from dmls_tf import IGNORE_LABEL
 from dmls_tf.ops.distance_transform import euclidean_distance_transform
 from dmls_tf.ops.finite_differences import pad, trim
 from dmls_tf.ops.types import Tensor

@@ -10,20 +10,13 @@ set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
     [1.  0.5 0.  0.5 1. ]
 """
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from keras import ops
 
 from dmls_tf.errors import UserError
-from dmls_tf.ops.parabolas import (
-    integer_for,
-    lower_envelope,
-    lower_envelope_argmin,
-    near_envelope,
-    near_steps,
-    steps_along_first_axis,
-)
+from dmls_tf.ops.banded_distance import near_squared
+from dmls_tf.ops.parabolas import lower_envelope, lower_envelope_argmin, steps_along_first_axis
 from dmls_tf.ops.types import Tensor
 
 # Beyond this many shifts a pass is a loop: unrolled, the graph would grow without a gain.
@@ -62,7 +55,7 @@ def euclidean_distance_transform(
     if max_distance is None or max_distance / min(spacing) > MAX_UNROLLED:
         distance = _far_distance(target, spacing)
     else:
-        squared = _near_squared(target, max_distance, spacing, axes=(1, 2))
+        squared = near_squared(target, max_distance, spacing, axes=(1, 2))
         distance = ops.sqrt(ops.cast(squared, "float32"))
     if max_distance is not None:
         distance = ops.minimum(distance, float(max_distance))
@@ -102,95 +95,6 @@ def generalized_distance_transform(
     along_y, along_x = _spacing(sampling)
     columns = ops.swapaxes(_at_minimiser(cost, along_y), 1, 2)
     return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
-
-
-def signed_distance(labels: Tensor, num_classes: int, band: float) -> Tensor:
-    """The clipped signed distance functions of a partition (Algorithm 1, line 2).
-
-    phi_i = eta(M_i) - eta(1 - M_i) + M_i - 0.5, where M_i is the mask of class i and eta(M) the
-    distance to the nearest pixel of M: negative inside (eq. 4), -0.5 and +0.5 on the two sides
-    of an interface.
-
-    Args:
-        labels: integers `[B, H, W]` in `[0, num_classes)`; other values belong to no class.
-        num_classes: N.
-        band: pixels; the result is clipped to `[-band, band]`.
-
-    Returns:
-        float32 `[B, H, W, N]`, pixels, no gradient.
-
-    Raises:
-        UserError: a band that is not positive.
-
-    >>> phi = signed_distance([[[0, 0, 1, 1]]], num_classes=2, band=8)
-    >>> print(np.asarray(phi)[0, 0].T)  # of each class, along the row
-    [[-1.5 -0.5  0.5  1.5]
-     [ 1.5  0.5 -0.5 -1.5]]
-    """
-    labels = ops.cast(labels, "int32")
-    known = ops.logical_and(labels >= 0, labels < num_classes)
-    # Pixels of no class are a class of their own for the distance to the outside.
-    labels = ops.where(known, labels, num_classes)
-    return _signed_distance(labels, num_classes + 1, band, class_axis=3)[..., :num_classes]
-
-
-def signed_distance_phases_first(labels: Tensor, num_classes: int, band: float) -> Tensor:
-    """`signed_distance` as `[B, N, H, W]`; every label must lie in `[0, num_classes)`, N >= 2."""
-    return _signed_distance(labels, num_classes, band, class_axis=1)
-
-
-def _signed_distance(labels: Tensor, num_classes: int, band: float, class_axis: int) -> Tensor:
-    if not band > 0:
-        raise UserError(f"band must be positive, got {band}")
-    classes = ops.reshape(ops.arange(num_classes, dtype="int32"), [-1] + [1] * (3 - class_axis))
-    inside = ops.equal(ops.expand_dims(ops.cast(labels, "int32"), class_axis), classes)
-    # What is not inside a class is inside another: its distance to the outside is the smallest
-    # of the distances to the others, and one transform a class serves both sides.
-    limit = math.ceil(band) + 1
-    outer = _near_squared(inside, limit, (1, 1), axes=(1, 2) if class_axis == 3 else (2, 3))
-    inside = ops.cast(inside, outer.dtype)
-    others = outer + inside * ops.cast(limit**2, outer.dtype)
-    inner = ops.min(others, axis=class_axis, keepdims=True)
-    distance = ops.sqrt(ops.cast(outer + inside * inner, "float32")) - 0.5
-    signed = ops.minimum(distance, float(band)) * ops.cast(1 - 2 * inside, "float32")
-    return ops.stop_gradient(signed)
-
-
-def _near_squared(
-    target: Tensor, max_distance: float, spacing: tuple[float, float], axes: tuple[int, int]
-) -> Tensor:
-    """Squared distances along two axes, exact below `max_distance`^2, elsewhere not below it."""
-    limits = [math.ceil(max_distance / along) for along in spacing]
-    dtype = integer_for(max(limits))
-    present = ops.any(target)
-    steps = ops.cast(limits[0], dtype) * ops.cast(ops.logical_not(target), dtype)
-    steps = _along(axes[0], lambda a, axis: near_steps(a, axis, limits[0]), steps, present)
-    far: float = limits[0] ** 2
-    if spacing == (1, 1):
-        cost = steps * steps
-    else:
-        cost, far = ops.square(spacing[0] * ops.cast(steps, "float32")), math.inf
-    return _along(
-        axes[1],
-        lambda a, axis: near_envelope(a, axis, limits[1] - 1, far, spacing[1]),
-        cost,
-        present,
-    )
-
-
-def _along(
-    axis: int, function: Callable[[Tensor, int], Tensor], array: Tensor, present: Tensor
-) -> Tensor:
-    """Applies a function along an axis, in front if it is not the last one.
-
-    There slices are free in TensorFlow's graph. Without a target there is nothing to do. This
-    condition also keeps XLA from merging the two passes, which would evaluate the first one again
-    for each shift of the second.
-    """
-    front = -1 if axis == len(array.shape) - 1 else 0
-    array = ops.moveaxis(array, axis, front)
-    array = ops.cond(present, lambda: function(array, front), lambda: array)
-    return ops.moveaxis(array, front, axis)
 
 
 def _far_distance(target: Tensor, spacing: tuple[float, float]) -> Tensor:

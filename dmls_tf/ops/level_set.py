@@ -55,7 +55,7 @@ def region_force(log_likelihood: Tensor, rho: float | None = None, scale: float 
         `[B, N, H, W]` in [-1, 1].
 
     >>> log_likelihood = np.array([[2.0, 0.0], [1.5, 3.0]]).reshape(1, 2, 1, 2)
-    >>> print(np.asarray(region_force(log_likelihood))[0, :, 0])  # a row a phase
+    >>> print(np.asarray(region_force(log_likelihood))[0, :, 0])  # one row per phase
     [[ 0.5 -1. ]
      [-0.5  1. ]]
     """
@@ -95,22 +95,21 @@ def largest_two(values: Tensor) -> tuple[Tensor, Tensor]:
     return largest[:, None], second[:, None]
 
 
-def curvature(phi: Tensor, mean: str | float = "all") -> Tensor:
+def curvature(phi: Tensor, num_phases: float | None = None) -> Tensor:
     """K_i = div(T n_i), n_i = grad phi_i / |grad phi_i|, T = mean_j n_j n_j^T (eqs 7, 8).
 
-    T is a 2 x 2 matrix a pixel, evaluated with the normals on the faces between pixels.
+    T is a 2 x 2 matrix per pixel, evaluated with the normals on the faces between pixels.
 
     Args:
         phi: `[B, N, H, W]`.
-        mean: "all" divides the sum over phases by N (the paper), a number by that number, for
-            the N of which only some phases are given; "active" by the number of phases whose
-            band covers the face, so the smoothing does not fade as N grows.
+        num_phases: what the mean divides by, if phi holds only some of the N phases; N by default.
 
     Returns:
         `[B, N, H, W]`, 1 / pixels; 1/r on a circle of radius r when N = 1.
     """
-    flux_x = _tensor_flux(*_normal_at_faces(phi, X, Y), mean)
-    flux_y = _tensor_flux(*_normal_at_faces(phi, Y, X), mean)
+    count = float(num_phases or phi.shape[1])
+    flux_x = _tensor_flux(*_normal_at_faces(phi, X, Y), count)
+    flux_y = _tensor_flux(*_normal_at_faces(phi, Y, X), count)
     return divergence(flux_x, flux_y)
 
 
@@ -122,15 +121,8 @@ def _normal_at_faces(phi: Tensor, axis: int, other_axis: int) -> tuple[Tensor, T
     return across * length, along * length
 
 
-def _tensor_flux(across: Tensor, along: Tensor, mean: str | float) -> Tensor:
+def _tensor_flux(across: Tensor, along: Tensor, count: float) -> Tensor:
     """The component across the face of T n_i: sum_j (n_j . n_i) n_j,across / number of phases."""
-    if mean == "all":
-        count = float(across.shape[1])
-    elif mean != "active":
-        count = float(mean)
-    else:
-        active = ops.cast(across * across + along * along > 0.5, across.dtype)
-        count = ops.maximum(ops.sum(active, axis=1, keepdims=True), 1.0)
     t_across = ops.sum(across * across, axis=1, keepdims=True) / count
     t_along = ops.sum(across * along, axis=1, keepdims=True) / count
     return t_across * across + t_along * along
@@ -139,28 +131,28 @@ def _tensor_flux(across: Tensor, along: Tensor, mean: str | float) -> Tensor:
 def evolve(
     phi: Tensor,
     force: Tensor,
-    num_steps: int,
+    evolution_steps: int,
     dt: float,
     epsilon: float = 1.0,
-    curvature_mean: str | float = "all",
+    num_phases: float | None = None,
 ) -> Tensor:
-    """Moves the level-set functions for a time of `num_steps * dt` (eq. 7).
+    """Moves the level-set functions for a time of `evolution_steps * dt` (eq. 7).
 
     Args:
         phi: `[B, N, H, W]`, pixels.
         force: `[B, N, H, W]` in [-1, 1], constant in time; positive lets a phase grow.
-        num_steps: number of explicit steps.
+        evolution_steps: number of explicit steps.
         dt: time step.
         epsilon: weight of the curvature; 0 leaves it out.
-        curvature_mean: see `curvature`.
+        num_phases: see `curvature`.
 
     Returns:
         `[B, N, H, W]`, pixels.
     """
-    for _ in range(num_steps):
+    for _ in range(evolution_steps):
         change = force * upwind_norm(phi, force)
         if epsilon:
-            change = change - epsilon * curvature(phi, curvature_mean) * central_norm(phi)
+            change = change - epsilon * curvature(phi, num_phases) * central_norm(phi)
         phi = phi - dt * change
     return phi
 

@@ -1,17 +1,17 @@
-"""Distances along one axis: the passes that every Euclidean distance transform is made of.
+"""Lower envelopes of parabolas along one axis, over any distance.
 
-The squared distance separates into two passes, each a lower envelope of parabolas,
+The squared distance separates into two passes, each such an envelope,
 
     D(x, y)^2 = min_i [ (x - i)^2 + min_j [ (y - j)^2 + f(i, j) ] ].
 
-Short distances are found by comparing every shift within reach (`near_*`), in small integers.
-Long ones by a loop over the shifts that stops when no further one can lower a pixel
-(`lower_envelope*`), block by block, so that a block waits for no other.
+A loop over the shifts stops when no further one can lower a pixel, block by block, so that a block
+waits for no other. The network does not need it: its distances end at a band, see
+`dmls_tf.ops.banded_distance`.
 
 Tried, and not kept, on a CPU: one loop over the whole image instead of blocks (5 times slower in
-TensorFlow's graph); float16 instead of int16 (0.7 of the time there, twice the time under XLA);
-planes one after another, which stay in the cache but on one core under XLA; doubling steps
-instead of a scan for the unbounded first pass (twice the time in the graph, 4 times under XLA).
+TensorFlow's graph); planes one after another, which stay in the cache but on one core under XLA;
+doubling steps instead of a scan for the unbounded first pass (twice the time in the graph, 4 times
+under XLA).
 """
 
 import math
@@ -25,35 +25,6 @@ from dmls_tf.ops.types import Tensor
 CHUNK = 32  # shifts in one turn of the loop
 FAR = 1e38  # a cost that no minimum is attained at, without the pitfalls of infinity
 LANES = 64  # lines in one block: its arrays stay in a processor's cache
-
-
-def near_steps(steps: Tensor, axis: int, limit: int) -> Tensor:
-    """Steps along an axis to the nearest zero of `steps`, which is `limit` elsewhere."""
-    padded = pad(steps, axis, limit - 1, limit - 1, limit)
-    reach, step = limit - 1, 1
-    while reach > 0:  # 1, 2, 4, ...: every distance below `limit` is a sum of some of them
-        step = min(step, reach)
-        sides = ops.minimum(trim(padded, axis, 0, 2 * step), trim(padded, axis, 2 * step, 0))
-        padded = ops.minimum(trim(padded, axis, step, step), sides + ops.cast(step, sides.dtype))
-        reach, step = reach - step, 2 * step
-    return padded
-
-
-def near_envelope(cost: Tensor, axis: int, reach: int, far: float, spacing: float = 1) -> Tensor:
-    """min over |k| <= reach of cost[x + k] + (spacing k)^2; beyond the border the cost is `far`."""
-    padded = pad(cost, axis, reach, reach, far)
-    envelope = cost
-    for k in range(1, reach + 1):
-        left = trim(padded, axis, reach - k, reach + k)
-        right = trim(padded, axis, reach + k, reach - k)
-        raised = ops.minimum(left, right) + ops.cast((spacing * k) ** 2, cost.dtype)
-        envelope = ops.minimum(envelope, raised)
-    return envelope
-
-
-def integer_for(limit: int) -> str:
-    """The integer type that holds a sum of two squares up to limit^2 each."""
-    return "int16" if 2 * limit**2 < 2**15 else "int32"
 
 
 def steps_along_first_axis(target: Tensor) -> Tensor:

@@ -1,69 +1,49 @@
-"""Whether TF Serving will serve a model: checked in its loader before anyone sees the model."""
+"""Whether a SavedModel can be served, found out in a process without this package.
 
+That process loads it by TensorFlow's Python loader, on the CPU, and answers the warm-up requests;
+see `clean_process.py`. It is not TF Serving: its binary is not run here.
+"""
+
+import os
 import pathlib
+import pickle
+import re
+import subprocess
+import sys
 
-from tensorflow.core.protobuf import saved_model_pb2
-
-from dmls_tf.serving.bare_runtime import BareRuntime, Ended, Failure, Request
-
-XLA = "_XlaMustCompile"  # attribute that `jit_compile` leaves on operations and functions
+PROGRAM = pathlib.Path(__file__).with_name("clean_process.py")
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+FATAL = re.compile(r"F\d{4} |\S+ \S+: F ")  # what TensorFlow logs before it aborts
 
 
 class Unservable(RuntimeError):  # noqa: N818
-    """The model would not be served; says why."""
+    """The model cannot be served; says why."""
 
 
 def accept(directory, requests):
-    """Checks a SavedModel, in a process that has only what a stock server has.
-
-    - Each of its operations has a kernel there, and none demands XLA.
-    - The model loads and answers the requests.
+    """Checks a SavedModel; `clean_process.py` lists what must hold.
 
     Args:
         directory: of a version.
-        requests: [(signature, input name, array)].
+        requests: [(signature, input name, array)] that it must answer.
 
     Raises:
-        Unservable: something does not hold.
+        Unservable: something does not hold, or the process died.
     """
-    graph = read_graph(directory)
-    operations, attributes = _contents(graph.graph_def)
-    if XLA in attributes:
-        raise Unservable("it has a function with jit_compile, which a server on CPUs refuses")
-    runs = [as_run(graph.signature_def[name], key, value) for name, key, value in requests]
-    with BareRuntime(directory) as runtime:
-        if missing := runtime.missing(operations):
-            raise Unservable(f"TF Serving lacks its operations {', '.join(sorted(missing))}")
-        try:
-            answers = runtime.run(runs)
-        except Ended as error:
-            raise Unservable(f"its loader says {error}") from error
-    for (name, *_), answer in zip(requests, answers, strict=True):
-        if isinstance(answer, Failure):
-            raise Unservable(f"signature {name}: {answer.message}")
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(directory)],
+        input=pickle.dumps(requests),
+        env=os.environ | ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    if done.returncode:
+        raise Unservable(_reason(done))
 
 
-def read_graph(directory):
-    """The MetaGraphDef of a SavedModel."""
-    content = (pathlib.Path(directory) / "saved_model.pb").read_bytes()
-    (graph,) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
-    return graph
-
-
-def as_run(signature, key, value):
-    """The run of a graph that answers a request: all outputs, in the order of their names."""
-    outputs = [signature.outputs[name].name for name in sorted(signature.outputs)]
-    return Request({signature.inputs[key].name: value}, outputs)
-
-
-def _contents(graph_def):
-    """Names of all operations of a graph and of its functions, and of their attributes."""
-    nodes = list(graph_def.node)
-    attributes = set()
-    for function in graph_def.library.function:
-        nodes += function.node_def
-        attributes |= {name for name, value in function.attr.items() if value.b}
-    functions = {function.signature.name for function in graph_def.library.function}
-    for node in nodes:
-        attributes |= {name for name, value in node.attr.items() if value.b}
-    return {node.op for node in nodes} - functions, attributes
+def _reason(done):
+    lines = done.stderr.decode(errors="replace").splitlines()
+    if done.returncode == 1 and lines:  # of sys.exit, or of an exception
+        return lines[-1]
+    fatal = [line for line in lines if FATAL.match(line)] or [f"exit code {done.returncode}"]
+    return f"TensorFlow ended the process: {fatal[-1]}"

@@ -1,4 +1,4 @@
-"""A SavedModel for TF Serving: complete, checked in the server's loader, or not there at all."""
+"""A SavedModel for TF Serving: complete, loaded and run in a clean process, or not there at all."""
 
 import dataclasses
 import json
@@ -23,22 +23,22 @@ def export(model, export_dir, config, version=None, scores=None):
     """Writes `EXPORT_DIR/<version>/`.
 
     Its signatures are those of `dmls_tf.serving.signatures`; `assets.extra/` has the model card
-    and the warm-up requests. The version appears by a rename, after TF Serving's loader has
-    answered the requests in a process of its own.
+    and the warm-up requests. The version appears by a rename, after a process without this package
+    has loaded it with TensorFlow and answered the requests; TF Serving itself is not run.
 
     Args:
         model: a `DMLS`.
         export_dir: the model's base path in TF Serving.
         config: a `ServingConfig`.
-        version: a positive integer; one more than the highest there where it is left out.
+        version: a positive integer; if left out, one more than the highest there.
         scores: of the model, JSON types, for its card.
 
     Returns:
         The path of the version.
 
     Raises:
-        UserError: the version exists, the directory cannot be written, or the server would not
-            serve the model.
+        UserError: the version exists, the directory cannot be written, or the model fails that
+            check.
     """
     base = pathlib.Path(export_dir)
     version = version or 1 + max(versions(base), default=0)
@@ -57,14 +57,14 @@ def export(model, export_dir, config, version=None, scores=None):
                 flush_to_disk(path)
             partial.rename(target)
     except Unservable as error:
-        raise UserError(f"not exported, TF Serving would not serve it: {error}") from error
+        raise UserError(f"not exported, the model cannot be served: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
 def model_card(model, config, scores=None):
-    """What a model says of itself, {field: JSON types}; see `export`."""
+    """The description of a model that is served with it, {field: JSON types}; see `export`."""
     metadata = model.metadata
     return {
         "description": "Labels every pixel of an image by one of the classes; ids are their order.",
@@ -72,7 +72,7 @@ def model_card(model, config, scores=None):
         "palette": metadata["palette"],
         "trained_on": metadata.get("dataset"),
         "scores": scores,
-        "recurrent_steps": model.config.num_steps,
+        "recurrent_steps": model.config.recurrent_steps,
         "parameters": model.count_params(),
         "network": dataclasses.asdict(model.config),
         "serving": dataclasses.asdict(config),
@@ -85,7 +85,7 @@ def model_card(model, config, scores=None):
 
 
 def _write(model, directory, config, card):
-    """Writes all files of a version; returns what it must answer, as the server will read it."""
+    """Writes all files of a version; returns its warm-up requests, as a server will read them."""
     module = tf.Module()
     if config.optimize == "none":
         module.network_variables = [variable.value for variable in model.variables]

@@ -1,4 +1,4 @@
-"""How an exported model lies on disk: `BASE/<version>/`, as TF Serving wants it."""
+"""Files of an exported model: `BASE/<version>/`, as TF Serving expects them."""
 
 import pathlib
 

@@ -8,7 +8,7 @@ LARGE = 1024  # numbers; smaller weights stay in float32
 
 
 def with_variables(model):
-    """A function from images, float32 `[B, h, w, 3]`, to the answer's logits, by a `DMLS`."""
+    """A function from images, float32 `[B, h, w, 3]`, to a `DMLS`'s logits, its final output."""
 
     @tf.function(input_signature=[IMAGES])
     def network(images):
@@ -20,12 +20,12 @@ def with_variables(model):
 def with_constants(model, dtype):
     """The same function, with weights that are constants.
 
-    No variables are read, and what depends on weights alone, as most of batch normalisation does,
-    is computed once, when the model is loaded.
+    No variables are read. What depends on weights alone, like most of batch normalisation, is
+    computed once, when the model is loaded.
 
     Args:
         model: a `DMLS`.
-        dtype: that large weights are stored in; the network computes in float32.
+        dtype: of large weights in the file; the network computes in float32.
     """
     groups = model.trainable_variables, model.non_trainable_variables
     values = [[keras.ops.convert_to_numpy(variable) for variable in group] for group in groups]

@@ -3,28 +3,25 @@
     write_file(model, "camvid.onnx", (360, 480))
 
 Both take `images`, float32 `[1, h, w, 3]`, 0..255, and return `labels`, int32 `[1, h, w]`, and
-`scores`, float32 logits `[1, h, w, N]`. They hold standard operations only. Neither converter says
-reliably what it could not convert, so that each file is run once and compared before it is kept.
+`logits`, float32 `[1, h, w, N]`. They hold standard operations only. Neither converter reports
+reliably what it could not convert, so each file is run once and compared before it is kept.
 """
 
-import contextlib
 import pathlib
-from unittest import mock
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
 from dmls_tf.files import make_directory, replacing, writing
-from dmls_tf.ops import distance_transform
+from dmls_tf.models import with_settings
 
 OPSET = 18  # of ONNX
-SAME_LABELS = 0.999  # share of pixels; scores that tie may fall either way
+SAME_LABELS = 0.999  # share of pixels; logits that tie may fall either way
 
 
 def write_file(model, path, size):
-    """Writes a network as a file that its runtime was seen to read.
+    """Writes a network as a file, which its runtime has run once.
 
     Args:
         model: a `DMLS` that computes in float32.
@@ -32,11 +29,11 @@ def write_file(model, path, size):
         size: (height, width) of the images.
 
     Returns:
-        Share of the pixels of a test image that get the label that TensorFlow gives.
+        Share of the pixels of a test image whose label is TensorFlow's.
 
     Raises:
-        UserError: another suffix, a missing package, a path that cannot be written, or a file that
-            labels otherwise.
+        UserError: another suffix, a missing package, a path that cannot be written, or a file whose
+            labels differ.
     """
     path = pathlib.Path(path)
     if path.suffix not in FORMATS:
@@ -51,7 +48,7 @@ def write_file(model, path, size):
         raise UserError(f'{error.name} is missing: pip install -e ".[formats]"') from error
     same = float(np.mean(found == _segment(model)(images)["labels"]))
     if same < SAME_LABELS:
-        raise UserError(f"{path}: not written, it labels {1 - same:.1%} of the pixels otherwise")
+        raise UserError(f"{path}: not written, {1 - same:.1%} of its labels are not TensorFlow's")
     with writing(path), replacing(path) as temporary:
         temporary.write_bytes(content)
     return same
@@ -61,29 +58,27 @@ def to_onnx(model, size):
     """The content of an ONNX file; see `write_file`."""
     import tf2onnx
 
-    with _portable_operations():
-        function = tf.function(_segment(model), input_signature=_signature(size))
-        content, _ = tf2onnx.convert.from_function(
-            function,
-            _signature(size),
-            opset=OPSET,
-            custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
-        )
+    function = tf.function(_segment(_portable(model)), input_signature=_signature(size))
+    content, _ = tf2onnx.convert.from_function(
+        function,
+        _signature(size),
+        opset=OPSET,
+        custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
+    )
     return content.SerializeToString()
 
 
 def to_litert(model, size):
     """The content of a LiteRT (`.tflite`) file; see `write_file`."""
-    with _portable_operations():
-        function = tf.function(_segment(model), input_signature=_signature(size))
-        function = function.get_concrete_function()
+    function = tf.function(_segment(_portable(model)), input_signature=_signature(size))
+    function = function.get_concrete_function()
     holder = tf.Module()
     holder.held = list(function.variables)  # with a Keras model as holder the weights are lost
     return tf.lite.TFLiteConverter.from_concrete_functions([function], holder).convert()
 
 
 def run_onnx(content, images):
-    """{"labels", "scores"} of images, by onnxruntime."""
+    """{"labels", "logits"} of images, by onnxruntime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -92,7 +87,7 @@ def run_onnx(content, images):
 
 
 def run_litert(content, images):
-    """{"labels", "scores"} of images, by LiteRT's interpreter."""
+    """{"labels", "logits"} of images, by LiteRT's interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 
     return Interpreter(model_content=content).get_signature_runner()(images=images)
@@ -105,10 +100,19 @@ def _signature(size):
     return [tf.TensorSpec([1, *size, 3], tf.float32, name="images")]
 
 
+def _portable(model):
+    """A copy whose level sets keep to operations that both formats have."""
+    model = with_settings(model)
+    for layer in (model.level_set, model.prior_level_set):
+        if layer:
+            layer.portable = True
+    return model
+
+
 def _segment(model):
     def segment(images):
-        scores = model(images, training=False)[model.final_output]
-        return {"labels": tf.argmax(scores, axis=-1, output_type=tf.int32), "scores": scores}
+        logits = model(images, training=False)[model.final_output]
+        return {"labels": tf.argmax(logits, axis=-1, output_type=tf.int32), "logits": logits}
 
     return segment
 
@@ -130,30 +134,3 @@ def _resize_bilinear(graph, node, name, args):
     result = {"shapes": node.output_shapes, "dtypes": node.output_dtypes, "outputs": node.output}
     graph.remove_node(name)
     graph.make_node("Transpose", [resized], {"perm": [0, 2, 3, 1]}, name=name, **result)
-
-
-@contextlib.contextmanager
-def _portable_operations():
-    """The level set traced in operations that both formats have, with the same result.
-
-    The argmax of Keras looks at the sign bit of zeros (Bitcast, BitwiseAnd). LiteRT has no
-    arithmetic of int16, and tf2onnx pads it with a float. tf2onnx gives the transpositions around
-    the passes of the distance transform a wrong shape, and the condition there, whether any pixel
-    is of some class, always holds for labels.
-    """
-
-    def integer_for(_):
-        return "float32"
-
-    def along(axis, function, array, _):
-        return function(array, axis)
-
-    def argmax(scores, axis):
-        return tf.argmax(scores, axis, tf.int32)
-
-    with (
-        mock.patch.object(keras.ops, "argmax", argmax),
-        mock.patch.object(distance_transform, "integer_for", integer_for),
-        mock.patch.object(distance_transform, "_along", along),
-    ):
-        yield

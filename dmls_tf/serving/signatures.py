@@ -1,16 +1,16 @@
-"""What a served model answers: functions of stock TensorFlow operations around a network.
+"""The signatures of a served model: stock TensorFlow operations around a network.
 
-| signature | takes | answers |
+| signature | takes | returns |
 |---|---|---|
-| `serving_default` | files | label maps; one bad file fails the request, by its index |
-| `masks` | files | files only; a bad file has its `error`, the others are answered |
+| `serving_default` | files | label maps; one bad file fails the request, which names its index |
+| `masks` | files | files only; a bad file has an `error`, the others have results |
 | `overlay` | files | pictures |
-| `tensors`, `tensors_uint8` | pixels | labels and scores, at the size that comes |
+| `tensors`, `tensors_uint8` | pixels | labels and logits, at the size of the input |
 | `about` | names of fields of the model card | their JSON |
 
-All have a batch axis, so that the server may join requests. It then also joins their errors: only
+All have a batch axis, so that the server can join requests. It then also joins their errors: only
 `masks` keeps one user's bad file from failing another's request. Every fault of a request is an
-InvalidArgument that says what to change, found before the network runs.
+InvalidArgument with a clear message, raised before the network runs.
 """
 
 import json
@@ -19,9 +19,9 @@ import math
 import tensorflow as tf
 
 from dmls_tf.config import MIN_SIDE
-from dmls_tf.data.encoded_images import read_image
-from dmls_tf.drawing import LINE_PER_PIXELS
-from dmls_tf.inference import reduce_scores, to_size
+from dmls_tf.images.decoding import read_image
+from dmls_tf.images.drawing import LINE_PER_PIXELS
+from dmls_tf.inference.segmenter import reduce_logits, to_size
 
 FILES = tf.TensorSpec([None], tf.string, name="image_bytes")
 FIELDS = tf.TensorSpec([None], tf.string, name="fields")
@@ -70,7 +70,7 @@ def make_signatures(network, card, config):
         def draw(one):
             content, logits, size = one
             image, _ = read_image(content, config.max_pixels)
-            (labels,) = reduce_scores(logits[None], size)
+            (labels,) = reduce_logits(logits[None], size)
             return tf.io.encode_png(_overlay(image, labels, palette))
 
         drawn = tf.map_fn(draw, (image_bytes, logits, sizes), fn_output_signature=tf.string)
@@ -78,7 +78,7 @@ def make_signatures(network, card, config):
 
     def tensors(images):
         logits = network(_checked_pixels(images, config))
-        return {"labels": tf.argmax(logits, axis=-1, output_type=tf.int32), "scores": logits}
+        return {"labels": tf.argmax(logits, axis=-1, output_type=tf.int32), "logits": logits}
 
     def about(fields):
         # The field, too: REST leaves out the name of an output that is the only one.
@@ -101,14 +101,14 @@ def make_signatures(network, card, config):
 def _of_shape(function, specification):
     """The function, for inputs of this shape only.
 
-    Neither the loader nor the server checks ranks, and oneDNN ends the whole process at an image
+    TensorFlow's C++ runtime does not compare ranks, and oneDNN ends the whole process at an image
     without batch axis.
     """
     return lambda value: function(tf.ensure_shape(value, specification.shape))
 
 
 def _read_files(image_bytes, config):
-    """Images float32 `[B, h, w, 3]`, their own sizes int32 `[B, 2]`, what is wrong with them."""
+    """Images float32 `[B, h, w, 3]`, their own sizes int32 `[B, 2]`, error messages `[B]`."""
     count = tf.size(image_bytes)
     image_bytes = _checked(
         image_bytes,
@@ -132,7 +132,7 @@ def _read_files(image_bytes, config):
 
 
 def _checked_pixels(images, config):
-    """Float32 images that the network may see."""
+    """The images as float32, if their number, size and values are valid."""
     count, limit = tf.size(images) // 3, config.max_batch * math.prod(config.image_size)
     side = tf.reduce_min(tf.shape(images)[1:3])
     images = _checked(
@@ -157,7 +157,7 @@ def _encoded(logits, sizes, confidence=False):
         logits, size = one
 
         def files():
-            labels, *probability = reduce_scores(logits[None], size, confidence)
+            labels, *probability = reduce_logits(logits[None], size, confidence)
             greys = [labels] + [tf.cast(tf.round(255.0 * p), tf.uint8) for p in probability]
             return tuple(tf.io.encode_png(grey[..., None]) for grey in greys)
 
@@ -168,7 +168,7 @@ def _encoded(logits, sizes, confidence=False):
 
 
 def _overlay(image, labels, palette):
-    """As `drawing.overlay`, in a graph, with no more memory than another image."""
+    """The same as `drawing.overlay`, in a graph, in the memory of one more image."""
     colors = tf.gather(palette, tf.cast(labels, tf.int32))
     odd = tf.bitwise.bitwise_xor(image, colors)
     mean = tf.bitwise.bitwise_or(image, colors) - tf.bitwise.right_shift(odd, 1)  # rounded up
@@ -195,7 +195,7 @@ def _looked_up(fields, card):
 
 
 def _listed(errors):
-    """The errors of a batch, each with its index, as one text."""
+    """The errors of a batch, each with its index, as one string."""
     bad = tf.where(errors != "")[:, 0]
     lines = _text("image_bytes[", bad, "]: ", tf.gather(errors, bad))
     return tf.strings.reduce_join(lines, separator="; ")
@@ -209,6 +209,6 @@ def _text(*parts):
 
 
 def _checked(value, condition, message):
-    """The value, for operations that must not run unless the condition holds."""
+    """The value; operations that use it do not run unless the condition holds."""
     with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
         return tf.identity(value)

@@ -1,18 +1,18 @@
-"""Requests that TF Serving runs before a new version answers anyone.
+"""Requests that TF Serving runs before it sends clients to a new version.
 
-The first run of a graph takes seconds: memory, the choice of kernels. The server finds these
-requests in a file with the model, and refuses a version that fails one of them.
+The first run of a graph takes seconds, to allocate memory and choose kernels. The server reads
+these requests from a file beside the model, and refuses a version that fails one of them.
 """
 
 import numpy as np
 import tensorflow as tf
 
-from dmls_tf.data.records import write_records
 from dmls_tf.errors import UserError
+from dmls_tf.records.schema import write_records
 
 
 def warm_up_requests(config):
-    """[(signature, input name, array)], one or two images a signature that takes images."""
+    """[(signature, input name, array)], with one or two images per signature that takes them."""
     height, width = config.image_size
     ramp = np.linspace(0, 255, height * width * 3).astype(np.uint8)
     image = ramp.reshape(height, width, 3)
@@ -45,7 +45,7 @@ def write_warm_up(path, requests):
 
 
 def read_warm_up(path):
-    """What `write_warm_up` was given, from its file."""
+    """The requests in a file of `write_warm_up`."""
     requests = []
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         request = _messages().PredictionLog.FromString(record).predict_log.request

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish that is granted between two steps."""
+"""SIGTERM and Ctrl-C as requests to stop, which the training follows between two steps."""
 
 import signal
 import threading

@@ -49,7 +49,7 @@ def initial_model(model_config, metadata, config):
     return model
 
 
-def twin(model, config):
+def copy_of(model, config):
     """A network like `model`, with weights of its own that start as the same."""
     with _policy(config.precision):
         other = build_dmls(model.config, model.metadata)
@@ -63,9 +63,9 @@ def restrict(model, config, num_replicas):
     Raises:
         UserError: settings that exclude one another.
     """
-    if config.train_only == "head":
+    if config.train_only == "likelihood":
         if not (model.likelihood and model.likelihood.trainable_variables):
-            raise UserError("train_only=head needs a level set whose force has weights")
+            raise UserError("train_only=likelihood needs a level set whose likelihood has weights")
         model.dfcn.trainable = False
     if config.remat and model.config.network == "fcn8s":
         raise UserError("remat does not go with fcn8s, whose dropout would be drawn anew")

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from dmls_tf.drawing import colorize, contours
 from dmls_tf.files import replacing
+from dmls_tf.images.drawing import colorize, contours
 from dmls_tf.metrics import scores_of
 
 
@@ -152,9 +152,9 @@ class TensorBoardLog:
         outputs = model(self.images, training=False)
         images = np.asarray(self.images, np.uint8)
         columns = [images, colorize(self.labels, self.palette)]
-        for key in model.output_keys:
-            if not key.startswith("likelihood"):
-                label = np.argmax(outputs[key], axis=-1)
+        for output in model.step_outputs:
+            if output.kind != "likelihood":
+                label = np.argmax(outputs[output.name], axis=-1)
                 columns.append(colorize(label, self.palette))
         columns.append(np.stack([contours(*pair) for pair in zip(images, label, strict=True)]))
         return np.concatenate(columns, axis=2)

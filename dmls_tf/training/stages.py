@@ -31,47 +31,36 @@ def parse_stages(words):
     return stages
 
 
-def train_stages(
-    stages, records_dir, splits, model_config, data_config, train_config, work_dir, strategy
-):
+def train_stages(stages, records_dir, splits, configs, work_dir, strategy):
     """Trains in stages.
 
     Args:
         stages: a list of `Stage`.
-        records_dir, splits, model_config, data_config, train_config, work_dir, strategy: see
-            `train`; `epochs` is that of the stages.
+        records_dir, splits, configs, work_dir, strategy: see `train`; `epochs` is that of the
+            stages.
 
     Returns:
         The path of `model.keras`, the last stage's.
     """
-    work_dir = pathlib.Path(work_dir)
+    work_dir, (model, data, training) = pathlib.Path(work_dir), configs
     for i, stage in enumerate(stages, start=1):
-        model, training = stage_configs(stage, model_config, train_config)
-        path = train(
-            records_dir,
-            splits,
-            model,
-            data_config,
-            training,
-            work_dir / f"stage{i}-{stage.name}",
-            strategy,
-        )
-        train_config = dataclasses.replace(
-            train_config, initial_model=str(path), backbone_weights="none"
-        )
+        configs = stage_configs(stage, model, data, training)
+        directory = work_dir / f"stage{i}-{stage.name}"
+        path = train(records_dir, splits, configs, directory, strategy)
+        training = dataclasses.replace(training, initial_model=str(path), backbone_weights="none")
     if is_chief(strategy):
         publish(path, work_dir)
     return work_dir / MODEL_FILE
 
 
-def stage_configs(stage, model_config, train_config):
-    """(model, training) configs of a stage of a training with these configs."""
+def stage_configs(stage, model, data, training):
+    """The configs of a stage of a training with these configs."""
     if stage.name == "coarse":
-        model_config = dataclasses.replace(model_config, level_set=False)
-    train_config = dataclasses.replace(
-        train_config,
+        model = dataclasses.replace(model, level_set=None)
+    training = dataclasses.replace(
+        training,
         epochs=stage.epochs,
-        learning_rate=stage.rate * train_config.learning_rate,
-        train_only="head" if stage.name == "head" else "all",
+        learning_rate=stage.rate * training.learning_rate,
+        train_only="likelihood" if stage.name == "likelihood" else "all",
     )
-    return model_config, train_config
+    return model, data, training

@@ -25,8 +25,8 @@ def make_train_step(model, optimizer, objective, config, strategy):
         strategy: a `tf.distribute.Strategy`, in whose scope they were made.
 
     Returns:
-        A function of images float32 `[B, H, W, 3]`, labels int32 `[B, H, W]` and `stop`, int32, a
-        worker's wish to end, to a dict: `loss`; `stop`, the number of workers that wish; for each
+        A function of images float32 `[B, H, W, 3]`, labels int32 `[B, H, W]` and `stop`, int32, 1
+        if this worker was asked to stop, to a dict: `loss`; `stop`, the sum over workers; for each
         output its `OUTPUT/loss` and `OUTPUT/correct` (pixels); `valid` (pixels); `confusion`;
         `gradient`, a number that is finite if the gradient is.
     """
@@ -35,7 +35,7 @@ def make_train_step(model, optimizer, objective, config, strategy):
         compute = tf.function(compute, jit_compile=True)
 
     def on_replica(images, labels, stop):
-        weights, counts = objective.pixel_weights(labels)
+        weights, counts = objective.label_weights(labels)
         counts = _sum_over_replicas(counts)
         gradients, sums = None, None
         for batch in _parts((images, labels, weights), config.accumulate):
@@ -57,7 +57,7 @@ def make_validation_step(model, objective, strategy):
     """The same for a batch that nothing is learned from; see `make_train_step`."""
 
     def on_replica(images, labels, stop):
-        weights, counts = objective.pixel_weights(labels)
+        weights, counts = objective.label_weights(labels)
         outputs = model(images, training=False)
         losses = objective(labels, outputs, weights, _sum_over_replicas(counts))
         return losses | _counts(model, labels, _predictions(outputs)) | {"stop": tf.identity(stop)}

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from dmls_tf.data.pipeline import Share
 from dmls_tf.errors import UserError
+from dmls_tf.input_pipeline.batches import Share
 
 
 def make_strategy(name="auto"):

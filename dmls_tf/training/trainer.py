@@ -14,22 +14,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dmls_tf.data.pipeline import (
+from dmls_tf.datasets import INFO_FILE, DatasetInfo
+from dmls_tf.errors import Stopped, UserError
+from dmls_tf.files import replacing, sha256_of
+from dmls_tf.input_pipeline.batches import (
     evaluation_batches,
-    faults_named,
-    shard_paths,
     steps_per_pass,
     training_batches,
     training_names,
 )
-from dmls_tf.dataset_info import INFO_FILE, DatasetInfo
-from dmls_tf.errors import Stopped, UserError
-from dmls_tf.files import replacing, sha256_of
+from dmls_tf.records.reading import faults_named, shard_paths
 from dmls_tf.training.checkpoints import TrainingState, find_checkpoints
 from dmls_tf.training.interruption import StopRequest
 from dmls_tf.training.objective import make_objective
 from dmls_tf.training.optimizers import make_optimizer
-from dmls_tf.training.preparation import describe, initial_model, restrict, twin
+from dmls_tf.training.preparation import copy_of, describe, initial_model, restrict
 from dmls_tf.training.reports import EpochTable, ProgressLine, TensorBoardLog, scores_from
 from dmls_tf.training.step import make_average_step, make_train_step, make_validation_step
 from dmls_tf.training.strategy import barrier, distribute, is_chief, worker_of
@@ -54,13 +53,13 @@ LOST_WORKER = (
 )
 
 
-def train(records_dir, splits, model_config, data_config, train_config, work_dir, strategy):
+def train(records_dir, splits, configs, work_dir, strategy):
     """Trains a network and saves it; goes on from the last checkpoint, if there is one.
 
     Args:
         records_dir: a directory with `dataset.json`.
         splits: (training split, validation split).
-        model_config, data_config, train_config: of `dmls_tf.config`.
+        configs: (`ModelConfig`, `DataConfig`, `TrainConfig`).
         work_dir: empty, or of the same training, cut off or finished.
         strategy: a `tf.distribute.Strategy`; see `dmls_tf.training.strategy`.
 
@@ -73,12 +72,11 @@ def train(records_dir, splits, model_config, data_config, train_config, work_dir
         Stopped: a signal came; the state is saved.
     """
     work_dir = pathlib.Path(work_dir)
-    settings = _settings(records_dir, splits, model_config, data_config, train_config)
+    settings = _settings(records_dir, splits, *configs)
     check(work_dir, settings)
     if not (work_dir / MODEL_FILE).exists():
         for split in splits:
             shard_paths(records_dir, split)  # are there, before the directory is claimed
-        configs = model_config, data_config, train_config
         with _faults_explained(work_dir, strategy), faults_named(records_dir, *splits):
             training = Training(records_dir, splits, configs, work_dir, strategy)
             if is_chief(strategy):
@@ -113,16 +111,16 @@ class Training:
         restrict(self.model, config, strategy.num_replicas_in_sync)
         optimizer = make_optimizer(self.model, config, self.total_steps)
         parts = {"model": self.model, "optimizer": optimizer}
-        self.answer, self.average_step = self.model, None
+        self.validated, self.average_step = self.model, None
         if config.average:
-            self.answer = parts["averaged"] = twin(self.model, config)
-            self.average_step = make_average_step(self.model, self.answer, config.average)
+            self.validated = parts["averaged"] = copy_of(self.model, config)
+            self.average_step = make_average_step(self.model, self.validated, config.average)
         weights = None
         if config.class_weighting:
             weights = self.info.class_weights(split, config.class_weighting)
         objective = make_objective(self.model, config, weights)
         self.train_step = make_train_step(self.model, optimizer, objective, config, strategy)
-        self.validation_step = make_validation_step(self.answer, objective, strategy)
+        self.validation_step = make_validation_step(self.validated, objective, strategy)
         self.optimizer = optimizer
         self.state = TrainingState(parts)
 
@@ -180,15 +178,15 @@ class Training:
         if is_chief(self.strategy):
             path = self.work_dir / CHECKPOINTS / BEST_FILE
             if row["val_mean_iou"] > best or not path.exists():
-                _save_model(self.answer, path)
+                _save_model(self.validated, path)
             for report in self.reports:
-                report.on_epoch(state.history, self.answer)
+                report.on_epoch(state.history, self.validated)
         self._save()
 
     def _run(self, step, batch):
         """The sums of a step, NumPy values; tells the other workers of a signal that came."""
-        wish = tf.constant(int(self.stop.signal > 0))
-        return {name: value.numpy() for name, value in step(*batch, wish).items()}
+        stop = tf.constant(int(self.stop.signal > 0))
+        return {name: value.numpy() for name, value in step(*batch, stop).items()}
 
     def learning_rate(self):
         """Of the next update."""

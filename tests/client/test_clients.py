@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 
 from dmls_tf.client import grpc, rest, saved_model
-from dmls_tf.client.connection import Server, Unavailable, with_retries
+from dmls_tf.client.connection import Server, Unavailable, not_found, with_retries
 from dmls_tf.client.segmentation import read_classes, segmenter
 from dmls_tf.errors import DamagedFile, UserError
+from dmls_tf.images.photos import Photo
 from dmls_tf.models import load_dmls
-from dmls_tf.photos import Photo
 from tests import prediction_servers
 from tests.image_files import bomb, encoded
 
@@ -26,19 +26,22 @@ CLIENTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def signatures(exported):
-    return tf.saved_model.load(str(exported)).signatures
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Nothing here is random, and a new seed makes TensorFlow optimise every signature again."""
 
 
 @pytest.fixture(scope="module")
 def loaded(exported):
-    """`ask` of the model in this process."""
-    return saved_model.connect(exported.parent)
+    """`ask` of the model in this process, the same that the servers run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.saved_model, "load", prediction_servers.load)
+        return saved_model.connect(exported.parent)
 
 
 @pytest.fixture
-def served(signatures):
+def served(exported):
+    signatures = prediction_servers.load(str(exported)).signatures
     return prediction_servers.Served(signatures, "scenes")
 
 
@@ -55,22 +58,26 @@ def connect(protocol, served):
         yield lambda **settings: client.connect(Server(address, **({"model": "scenes"} | settings)))
 
 
-def test_clients_agree_with_the_loaded_model(connect, loaded, trained, scene):
+@pytest.fixture(scope="module")
+def metadata(trained):
+    return load_dmls(trained).metadata
+
+
+def test_clients_agree_with_the_loaded_model(connect, loaded, metadata, scene):
     photo = Photo(scene)
     expected = segmenter(loaded)(photo)
     found = segmenter(connect(version=1))(photo)
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_array_equal(found.confidence, expected.confidence)
-    metadata = load_dmls(trained).metadata
     for ask in (connect(), loaded):
         assert read_classes(ask) == (metadata["classes"], metadata["palette"])
 
 
 def test_eight_threads_get_their_own_answers(connect, loaded, scene):
     photos = [Photo(np.roll(scene, 7 * i, 1)[:, : 60 - i].copy()) for i in range(8)]
+    expected = list(map(segmenter(loaded), photos)) * 2
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(segmenter(connect()), photos * 2))
-    expected = list(map(segmenter(loaded), photos)) * 2
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours.labels, theirs.labels)
 
@@ -107,6 +114,13 @@ def test_a_model_that_loads_is_waited_for(connect, served):
     assert read_classes(connect())[0]
 
 
+@pytest.mark.parametrize("version", [None, 1])
+def test_a_model_that_is_ready_between_two_requests(version):
+    """The prediction finds no model yet, the request for its state one moment later does."""
+    error = not_found(Server("a", version=version), {1: "AVAILABLE"})
+    assert isinstance(error, Unavailable)
+
+
 def test_a_busy_server_is_asked_again(connect, served):
     served.busy = 2
     assert read_classes(connect(retries=2))[0]
@@ -118,7 +132,7 @@ def test_a_busy_server_is_asked_again(connect, served):
 def test_late_answers(connect, served):
     served.delay = 1.0
     start = time.monotonic()
-    with pytest.raises(UserError, match=r"no answer in 0.2 seconds; --timeout allows more"):
+    with pytest.raises(UserError, match=r"no response in 0.2 seconds; --timeout allows more"):
         read_classes(connect(timeout=0.2))
     assert time.monotonic() - start < 0.9
     served.delay = 0.0

@@ -1,6 +1,7 @@
 """The converters as commands, on real frames where they are and on small directories."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,17 +12,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dmls_tf.data.pipeline import read_split
-from dmls_tf.dataset_info import DatasetInfo
+from dmls_tf.datasets import DatasetInfo
+from dmls_tf.records.reading import read_split
 from tests.conftest import ROOT
-from tests.data_prep.files import (
+from tests.helpers import failed, run_here, start_fork, succeeded
+from tests.records.files import (
     content_of,
     make_camvid,
     make_cityscapes,
     make_mapillary,
     save,
 )
-from tests.helpers import failed, succeeded
 
 CAMVID = "data_prep/camvid_to_tfrecord.py"
 ADE20K = "data_prep/ade20k_to_tfrecord.py"
@@ -35,22 +36,22 @@ def camvid(tmp_path, rng):
     return make_camvid(tmp_path / "CamVid", rng, {"train": 2})
 
 
-def test_camvid_converts_and_says_so_again(camvid, tmp_path, run_command):
+def test_camvid_converts_and_says_so_again(camvid, tmp_path):
     out = tmp_path / "out"
     arguments = (CAMVID, f"--data_dir={camvid}", f"--output_dir={out}", "--splits=train")
     for last_line in (f"wrote {out}", f"{out} was complete already; --overwrite"):
-        done = run_command(*arguments)
+        done = run_here(*arguments)
         assert "train: 2 images in 1 shards" in succeeded(done)
         assert last_line in done.stdout
         assert "warning: train: the official split has 367 images" in done.stderr
     assert DatasetInfo.load(out).split("train").num_images == 2
-    failed(run_command(*arguments, "--num_shards=2"), "pass --overwrite")
+    failed(run_here(*arguments, "--num_shards=2"), "pass --overwrite")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CamVid", "out"]
 
 
-def test_missing_directory(tmp_path, run_command):
+def test_missing_directory(tmp_path):
     out = tmp_path / "out"
-    done = run_command(CAMVID, f"--data_dir={tmp_path / 'gone'}", f"--output_dir={out}")
+    done = run_here(CAMVID, f"--data_dir={tmp_path / 'gone'}", f"--output_dir={out}")
     failed(done, "gone/train: no such directory")
     assert not out.exists()
 
@@ -61,7 +62,7 @@ def test_a_fault_leaves_nothing(camvid, tmp_path, run_command):
     arguments = (CAMVID, f"--data_dir={camvid}", f"--output_dir={out}", "--splits=train")
     failed(run_command(*arguments), "001.png", "12 is out of range")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CamVid"]
-    done = run_command(*arguments, "--on_error=skip")
+    done = run_here(*arguments, "--on_error=skip")
     assert "train: 1 images" in succeeded(done)
     assert f"left out 1 faulty images, see {out}/skipped.txt" in done.stderr
 
@@ -76,36 +77,34 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, rng):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CamVid"]
 
 
-def test_wrong_usage(tmp_path, run_command):
-    failed(run_command(CAMVID, f"--output_dir={tmp_path}"), "--data_dir", code=2)
-    failed(run_command(CAMVID, "--outputdir=x"), "outputdir", code=2)
+def test_wrong_usage(tmp_path):
+    failed(run_here(CAMVID, f"--output_dir={tmp_path}"), "--data_dir", code=2)
+    failed(run_here(CAMVID, "--outputdir=x"), "outputdir", code=2)
     failed(
-        run_command(CAMVID, "--data_dir=x", "--output_dir=y", "z"),
+        run_here(CAMVID, "--data_dir=x", "--output_dir=y", "z"),
         "unexpected argument 'z'",
         code=2,
     )
 
 
-def test_help_lists_all_flags_of_a_converter(run_command):
-    text = run_command(CITYSCAPES, "--help").stdout
+def test_help_lists_all_flags_of_a_converter():
+    text = run_here(CITYSCAPES, "--help").stdout
     for flag in ("data_dir", "output_dir", "splits", "num_workers", "on_error", "annotations"):
         assert f"--{flag}" in text.replace("--[no]", "--")
 
 
-def test_the_full_ade20k_release_is_recognised(tmp_path, run_command):
+def test_the_full_ade20k_release_is_recognised(tmp_path):
     coded = tmp_path / "ADE20K" / "images" / "training" / "a" / "ADE_train_00000001_seg.png"
     save(coded, np.zeros((4, 4, 3)))
-    done = run_command(
-        ADE20K, f"--data_dir={tmp_path / 'ADE20K'}", f"--output_dir={tmp_path / 'o'}"
-    )
+    done = run_here(ADE20K, f"--data_dir={tmp_path / 'ADE20K'}", f"--output_dir={tmp_path / 'o'}")
     failed(done, "full ADE20K release", "ADEChallengeData2016")
 
 
 @pytest.mark.parametrize("version", ["v1.2", "v2.0"])
-def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng, run_command):
+def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng):
     root, out = make_mapillary(tmp_path / "mvd", rng, version), tmp_path / "out"
     arguments = (MAPILLARY, f"--data_dir={root}", f"--output_dir={out}", f"--annotations={version}")
-    succeeded(run_command(*arguments))
+    succeeded(run_here(*arguments))
     info = DatasetInfo.load(out)
     assert info.class_names == ("class--0", "class--2")
     assert info.palette == ((0, 0, 9), (2, 0, 9))
@@ -113,27 +112,27 @@ def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng, 
         raw = example["instance"].numpy() // 256
         np.testing.assert_array_equal(example["label"], np.array([0, 255, 1])[raw])
     (root / f"config_{version}.json").write_text("[]")
-    failed(run_command(*arguments, "--overwrite"), "not a configuration of Mapillary")
+    failed(run_here(*arguments, "--overwrite"), "not a configuration of Mapillary")
     (root / f"config_{version}.json").unlink()
-    failed(run_command(*arguments), f"config_{version}.json: not found")
+    failed(run_here(*arguments), f"config_{version}.json: not found")
 
 
-def test_cityscapes_splits_depend_on_the_annotations(tmp_path, rng, run_command):
+def test_cityscapes_splits_depend_on_the_annotations(tmp_path, rng):
     root = make_cityscapes(tmp_path / "Cityscapes", rng, {"train": 1, "val": 1, "test": 1})
     make_cityscapes(root, rng, {"train_extra": 1}, kind="gtCoarse")
     fine, coarse = tmp_path / "fine", tmp_path / "coarse"
-    succeeded(run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={fine}"))
+    succeeded(run_here(CITYSCAPES, f"--data_dir={root}", f"--output_dir={fine}"))
     info = DatasetInfo.load(fine)
     assert list(info.splits) == ["train", "val", "test"]
     assert info.split("train").class_pixels[info.class_names.index("car")] == 64
     failed(
-        run_command(
+        run_here(
             CITYSCAPES, f"--data_dir={root}", f"--output_dir={coarse}", "--annotations=coarse"
         ),
         "gtCoarse/train: no such directory",
     )
     extra = ("--annotations=coarse", "--splits=train_extra")
-    succeeded(run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={coarse}", *extra))
+    succeeded(run_here(CITYSCAPES, f"--data_dir={root}", f"--output_dir={coarse}", *extra))
     assert list(DatasetInfo.load(coarse).splits) == ["train_extra"]
 
 
@@ -148,12 +147,10 @@ def assert_counts(split, raw, raw_ids):
     assert split.ignored_pixels == raw.sum() - raw[raw_ids].sum()
 
 
-def test_real_ade20k_frames(tmp_path, run_command, real_data):
+def test_real_ade20k_frames(tmp_path, real_data):
     root = real_data("ade20k_sample") / "ADEChallengeData2016"
     out = tmp_path / "out"
-    succeeded(
-        run_command(ADE20K, f"--data_dir={root}", f"--output_dir={out}", "--splits=validation")
-    )
+    succeeded(run_here(ADE20K, f"--data_dir={root}", f"--output_dir={out}", "--splits=validation"))
     info = DatasetInfo.load(out)
     assert info.num_classes == 150
     assert info.class_names[1] == "building, edifice"
@@ -161,13 +158,11 @@ def test_real_ade20k_frames(tmp_path, run_command, real_data):
     assert_counts(info.splits["validation"], raw, range(1, 151))
 
 
-def test_real_cityscapes_frames(tmp_path, run_command, real_data):
+def test_real_cityscapes_frames(tmp_path, real_data):
     """Raw ids and class names from the list of FACTS, instances from the files themselves."""
     root = real_data("cityscapes_sample")
     out = tmp_path / "out"
-    succeeded(
-        run_command(CITYSCAPES, f"--data_dir={root}", f"--output_dir={out}", "--splits=train")
-    )
+    succeeded(run_here(CITYSCAPES, f"--data_dir={root}", f"--output_dir={out}", "--splits=train"))
     evaluated = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
     info = DatasetInfo.load(out)
     assert_counts(info.splits["train"], histogram_of(root.rglob("*_labelIds.png")), evaluated)
@@ -181,10 +176,10 @@ def test_real_cityscapes_frames(tmp_path, run_command, real_data):
         np.testing.assert_array_equal(example["image"], image)
 
 
-def test_real_frames_in_the_layout_of_mapillary(tmp_path, run_command, real_data):
+def test_real_frames_in_the_layout_of_mapillary(tmp_path, real_data):
     root = real_data("mapillary_layout")
     out = tmp_path / "out"
-    succeeded(run_command(MAPILLARY, f"--data_dir={root}", f"--output_dir={out}"))
+    succeeded(run_here(MAPILLARY, f"--data_dir={root}", f"--output_dir={out}"))
     info = DatasetInfo.load(out)
     assert info.num_classes == 65
     for split in ("training", "validation"):
@@ -196,7 +191,7 @@ def test_real_frames_in_the_layout_of_mapillary(tmp_path, run_command, real_data
             np.testing.assert_array_equal(example["instance"], raw)
 
 
-def test_real_camvid_frames(tmp_path, run_command, real_data):
+def test_real_camvid_frames(tmp_path, real_data, run_command):
     root = real_data("camvid")
     out = tmp_path / "out"
     done = run_command(CAMVID, f"--data_dir={root}", f"--output_dir={out}", "--splits=train,val")
@@ -209,37 +204,43 @@ def test_real_camvid_frames(tmp_path, run_command, real_data):
 
 
 @pytest.mark.slow
-def test_twenty_kills_change_nothing(tmp_path, real_data, rng, run_command):
+def test_twenty_kills_change_nothing(tmp_path, real_data, rng):
     """A conversion by four workers, killed at random moments, ends as one that ran through."""
     root = real_data("camvid")
     arguments = [f"--data_dir={root}", "--splits=train,val", "--num_workers=4", "--num_shards=60"]
     killed, journal = tmp_path / "killed", tmp_path / ".killed.partial" / "journal"
     stages = []
     for _ in range(20):
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / CAMVID), f"--output_dir={killed}", *arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = start_fork(CAMVID, f"--output_dir={killed}", *arguments)
         # So many shards later, and a moment after that; some runs are killed before the first.
         wanted = len(list(journal.glob("*.json"))) + rng.integers(0, 5)
         while len(list(journal.glob("*.json"))) < wanted:
             time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.02))
         process.kill()
-        process.wait()
+        process.join()
         stages.append(len(list(journal.glob("*.json"))))
         assert not killed.exists()
     assert len(set(stages)) > 8
-    succeeded(run_command(CAMVID, f"--output_dir={killed}", *arguments))
-    succeeded(run_command(CAMVID, f"--output_dir={tmp_path / 'undisturbed'}", *arguments))
+    succeeded(run_here(CAMVID, f"--output_dir={killed}", *arguments))
+    succeeded(run_here(CAMVID, f"--output_dir={tmp_path / 'undisturbed'}", *arguments))
     assert content_of(killed) == content_of(tmp_path / "undisturbed")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "undisturbed"]
 
 
-def test_an_interrupted_conversion_says_how_to_go_on(tmp_path, rng):
-    root = make_camvid(tmp_path / "CamVid", rng, {"train": 200}, size=(200, 300))
-    process, journal = start_conversion(root, tmp_path / "out")
+@pytest.fixture(scope="module")
+def large_camvid(tmp_path_factory):
+    """One whose conversion takes long enough to be disturbed."""
+    rng = np.random.default_rng(0)
+    root = make_camvid(tmp_path_factory.mktemp("large"), rng, {"train": 1}, size=(200, 300))
+    for folder in ("train", "trainannot"):
+        for i in range(1, 200):
+            shutil.copy(root / folder / "000.png", root / folder / f"{i:03d}.png")
+    return root
+
+
+def test_an_interrupted_conversion_says_how_to_go_on(tmp_path, large_camvid):
+    process, journal = start_conversion(large_camvid, tmp_path / "out")
     failed(interrupted(process), "interrupted", "finished shards are kept", code=130)
     assert list(journal.glob("*.json"))
 
@@ -281,10 +282,9 @@ def start_conversion(root, out):
     return process, journal
 
 
-def test_workers_end_with_the_process_that_started_them(tmp_path, rng):
+def test_workers_end_with_the_process_that_started_them(tmp_path, large_camvid):
     """Killed, not asked: all processes of its session are gone soon after."""
-    root = make_camvid(tmp_path / "CamVid", rng, {"train": 200}, size=(200, 300))
-    process, _ = start_conversion(root, tmp_path / "out")
+    process, _ = start_conversion(large_camvid, tmp_path / "out")
     assert len(_session(process.pid)) > 3
     process.kill()
     process.communicate()
@@ -300,7 +300,7 @@ def _session(leader):
 
 
 @pytest.mark.slow
-def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng, run_command):
+def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng):
     """Written as DeepLab's `build_data.py` does, which knows neither `dataset.json` nor ours."""
     directory = tmp_path / "voc"
     directory.mkdir()
@@ -312,28 +312,29 @@ def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng, run_
     names = tmp_path / "names.txt"
     names.write_text("background\naeroplane\nbicycle\n")
     command = ("data_prep/index_records.py", directory, "--name=voc", f"--class_names={names}")
-    assert "dataset.json" in succeeded(run_command(*command))
+    assert "dataset.json" in succeeded(run_here(*command))
     info = DatasetInfo.load(directory)
     assert info.class_names == ("background", "aeroplane", "bicycle")
     assert list(info.split("train").class_pixels) == [(labels == c).sum() for c in range(3)]
     for example, image, label in zip(read_split(directory, "train"), images, labels, strict=True):
         np.testing.assert_array_equal(example["image"], tf.io.decode_jpeg(image))
         np.testing.assert_array_equal(example["label"], label)
-    small = ("--backbone=mobilenetv2", "--width=0.25", "--decoder_channels=16", "--num_steps=1")
-    trained = run_command(
+    small = ("--backbone=vgg16", "--width_multiplier=0.1", "--decoder_channels=16")
+    trained = run_here(
         "scripts/train.py",
         *(f"--records_dir={directory}", f"--work_dir={tmp_path / 'run'}", "--val_split=train"),
-        *(*small, "--nolevel_set", "--image_size=32,32", "--epochs=1", "--batch_per_replica=2"),
+        *(*small, "--recurrent_steps=1", "--nolevel_set"),
+        *("--image_size=32,32", "--epochs=1", "--batch_per_replica=2"),
     )
     assert "model.keras" in succeeded(trained)
     names.write_text("background\naeroplane\n")
-    failed(run_command(*command), "record 0: 2007_000000: label 2 is out of range 0..1")
-    failed(run_command(command[0], tmp_path, *command[2:]), "no files named SPLIT-NNNNN")
+    failed(run_here(*command), "record 0: 2007_000000: label 2 is out of range 0..1")
+    failed(run_here(command[0], tmp_path, *command[2:]), "no files named SPLIT-NNNNN")
     (shard,) = directory.glob("train-*")
     shard.rename(directory / "train-00000-of-00002.tfrecord")
-    failed(run_command(*command), "1 shards of train, but their names say of 2")
+    failed(run_here(*command), "1 shards of train, but their names say of 2")
     names.write_text("\n")
-    failed(run_command(*command), "names.txt: 0 names, but there are 2 to 255 classes")
+    failed(run_here(*command), "names.txt: 0 names, but there are 2 to 255 classes")
 
 
 def _deeplab_example(name, image, label):
@@ -358,7 +359,8 @@ def _deeplab_example(name, image, label):
 
 def test_the_example_of_contributing_converts(tmp_path, rng):
     """The data set that CONTRIBUTING.md adds, as it stands there."""
-    code = (ROOT / "CONTRIBUTING.md").read_text().split("```python\n")[1].split("```")[0]
+    blocks = (ROOT / "CONTRIBUTING.md").read_text().split("```python\n")[1:]
+    (code,) = (block.split("```")[0] for block in blocks if "Meadows" in block)
     (tmp_path / "meadows_to_tfrecord.py").write_text(code)
     for split, count in (("train", 3), ("val", 1)):
         for i in range(count):

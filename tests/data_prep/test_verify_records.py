@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dmls_tf.data import records
-from dmls_tf.dataset_info import DatasetInfo
-from tests.helpers import failed, succeeded
+from dmls_tf.datasets import DatasetInfo
+from dmls_tf.records import schema as records
+from tests.helpers import failed, run_here, succeeded
 
 VERIFY = "data_prep/verify_records.py"
 SHARD = "train-00001-of-00002.tfrecord"
@@ -19,9 +19,9 @@ def copied(synthetic_records, tmp_path):
     return shutil.copytree(synthetic_records, tmp_path / "records")
 
 
-def faults_of(run_command, directory):
+def faults_of(directory):
     """The faults that the command prints, in a failure of one line."""
-    done = run_command(VERIFY, directory)
+    done = run_here(VERIFY, directory)
     lines = done.stdout.splitlines()
     failed(done, f"{len(lines)} faults; convert the data set again")
     return lines
@@ -41,21 +41,21 @@ def set_bytes(feature, content):
     feature.bytes_list.value[:] = [content]
 
 
-def test_sound_records(synthetic_records, run_command):
-    text = succeeded(run_command(VERIFY, synthetic_records))
+def test_sound_records(synthetic_records):
+    text = succeeded(run_here(VERIFY, synthetic_records))
     assert "all 16 records are sound" in text
 
 
-def test_a_missing_and_a_truncated_shard(copied, run_command):
+def test_a_missing_and_a_truncated_shard(copied):
     (copied / "val-00000-of-00002.tfrecord").unlink()
     path = copied / SHARD
     path.write_bytes(path.read_bytes()[:-100])
-    truncated, missing = faults_of(run_command, copied)
+    truncated, missing = faults_of(copied)
     assert truncated == f"{path}: record 5: truncated, or its checksum is wrong"
     assert missing == f"{copied}/val-00000-of-00002.tfrecord: missing shard"
 
 
-def test_every_bad_record_is_named(copied, run_command):
+def test_every_bad_record_is_named(copied):
     def change(number, features):
         if number == 0:
             set_bytes(features[records.IMAGE], b"no image")
@@ -74,7 +74,7 @@ def test_every_bad_record_is_named(copied, run_command):
             set_bytes(features[records.LABEL], tf.io.encode_png(label).numpy())
 
     rewrite(copied / SHARD, change)
-    lines = faults_of(run_command, copied)
+    lines = faults_of(copied)
     expected = [
         "cannot be decoded",
         "train_000007.png: label 8 is out of range 0..7",
@@ -89,29 +89,29 @@ def test_every_bad_record_is_named(copied, run_command):
         assert words in line
 
 
-def test_records_that_are_not_those_that_were_counted(copied, run_command):
+def test_records_that_are_not_those_that_were_counted(copied):
     rewrite(
         copied / SHARD,
         lambda number, features: set_bytes(
             features[records.LABEL], tf.io.encode_png(np.zeros((48, 64, 1), np.uint8)).numpy()
         ),
     )
-    shard, *counts = faults_of(run_command, copied)
+    shard, *counts = faults_of(copied)
     assert shard.startswith(f"{copied / SHARD}: 6 records, ")
     assert "dataset.json says 6 records" in shard
     assert f"{copied}/dataset.json: train: class_pixels are not those of the records" in counts
 
 
-def test_what_is_no_records_directory(tmp_path, run_command):
-    failed(run_command(VERIFY, tmp_path), "is no records directory")
-    failed(run_command(VERIFY), "missing argument RECORDS_DIR", code=2)
+def test_what_is_no_records_directory(tmp_path):
+    failed(run_here(VERIFY, tmp_path), "is no records directory")
+    failed(run_here(VERIFY), "missing argument RECORDS_DIR", code=2)
     (tmp_path / "dataset.json").write_text(json.dumps({"format_version": 1}))
-    failed(run_command(VERIFY, tmp_path), "format 1, convert again")
+    failed(run_here(VERIFY, tmp_path), "format 1, convert again")
 
 
-def test_inspection_draws_samples_and_frequencies(synthetic_records, run_command, tmp_path):
+def test_inspection_draws_samples_and_frequencies(synthetic_records, tmp_path):
     command = ("data_prep/inspect_records.py", synthetic_records, f"--output_dir={tmp_path}")
-    succeeded(run_command(*command, "--num_samples=4", "--height=48"))
+    succeeded(run_here(*command, "--num_samples=4", "--sample_height=48"))
     sheet = np.asarray(Image.open(tmp_path / "train_samples.png").convert("RGB"))
     # The first sample, unscaled, below its caption, and its labels beside it.
     info = DatasetInfo.load(synthetic_records)
@@ -123,4 +123,4 @@ def test_inspection_draws_samples_and_frequencies(synthetic_records, run_command
     plot = np.asarray(Image.open(tmp_path / "train_classes.png").convert("RGB"))
     for color in info.palette:
         assert (np.abs(plot.astype(int) - color).max(-1) <= 1).any()
-    failed(run_command(*command, "--split=test"), "no split 'test'")
+    failed(run_here(*command, "--split=test"), "no split 'test'")

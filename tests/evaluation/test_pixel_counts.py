@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from skimage.metrics import contingency_table
 
-from dmls_tf.datasets import CAMVID, CITYSCAPES, IGNORE_LABEL, ade20k, mapillary
+from dmls_tf import IGNORE_LABEL
+from dmls_tf.datasets import CAMVID, CITYSCAPES, ade20k, mapillary
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.pixel_counts import PixelCounter, columns_of, run_lengths
 from dmls_tf.evaluation.scores import benchmark_scores

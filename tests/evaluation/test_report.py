@@ -11,20 +11,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dmls_tf.data.pipeline import read_split
-from dmls_tf.dataset_info import DatasetInfo, ShardInfo, SplitInfo
-from dmls_tf.datasets import CITYSCAPES
+from dmls_tf.datasets import CITYSCAPES, DatasetInfo, ShardInfo, SplitInfo
 from dmls_tf.evaluation import paper, results
 from dmls_tf.evaluation.gallery import IGNORED, RIGHT, WRONG, Gallery
-from dmls_tf.evaluation.report import write_report
-from dmls_tf.evaluation.scoring import evaluate
+from dmls_tf.evaluation.report import SHOTS, write_report
+from dmls_tf.evaluation.scoring import FROM_FILES, Evaluation, evaluate
+from dmls_tf.models.outputs import Output
+from dmls_tf.records.reading import read_split
+
+COARSE_1, EVOLVED_1, COARSE_2, EVOLVED_2 = (
+    Output(kind, step) for step in (1, 2) for kind in ("coarse", "evolved")
+)
 
 
 def shifted(example):
     """The truth moved by one pixel more for the coarse output, and for K = 1."""
     label = np.where(example["label"] == 255, 0, example["label"])
-    shifts = {"coarse_1": 4, "evolved_1": 3, "coarse_2": 3, "evolved_2": 2}
-    return {name: np.roll(label, by, 1) for name, by in shifts.items()}
+    shifts = {COARSE_1: 4, EVOLVED_1: 3, COARSE_2: 3, EVOLVED_2: 2}
+    return {output: np.roll(label, by, 1) for output, by in shifts.items()}
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +39,11 @@ def evaluated(synthetic_records):
 
 def test_scores_of_all_outputs(evaluated):
     evaluation, _ = evaluated
-    assert evaluation.answer == "evolved_2"
-    accuracy = {name: scores["pixel_accuracy"] for name, scores in evaluation.scores.items()}
-    assert accuracy["coarse_1"] < accuracy["evolved_1"] == accuracy["coarse_2"] < 1
-    assert accuracy["evolved_1"] < accuracy["evolved_2"]
-    f1 = evaluation.scores["evolved_2"]["boundary"]
+    assert evaluation.final_output == EVOLVED_2
+    accuracy = {output: scores["pixel_accuracy"] for output, scores in evaluation.scores.items()}
+    assert accuracy[COARSE_1] < accuracy[EVOLVED_1] == accuracy[COARSE_2] < 1
+    assert accuracy[EVOLVED_1] < accuracy[EVOLVED_2]
+    f1 = evaluation.scores[EVOLVED_2]["boundary"]
     assert f1["1"]["f1"] < f1["3"]["f1"]
 
 
@@ -48,7 +52,11 @@ def test_metrics_and_images_as_files(evaluated, synthetic_records, tmp_path):
     results.write_metrics(evaluation, tmp_path / "metrics.json")
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert (found["dataset"], found["split"], found["images"]) == ("synthetic", "val", 4)
-    for key, value in found["outputs"]["evolved_2"].items():
+    assert found["final_output"] == "evolved_2"
+    scores = found["outputs"]
+    names = [(name, one.pop("kind"), one.pop("step")) for name, one in scores.items()]
+    assert names == [(output.name, *output) for output in evaluation.scores]
+    for key, value in scores["evolved_2"].items():
         assert found[key] == value
     matrix = np.array(found["confusion_matrix"])
     assert found["pixel_accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
@@ -57,7 +65,7 @@ def test_metrics_and_images_as_files(evaluated, synthetic_records, tmp_path):
     examples = read_split(synthetic_records, "val").as_numpy_iterator()
     for row, example in zip(rows, examples, strict=True):
         assert row["image"] == example["filename"].decode()
-        right = shifted(example)["evolved_2"] == example["label"]
+        right = shifted(example)[EVOLVED_2] == example["label"]
         share = right[example["label"] != 255].mean()
         assert float(row["pixel_accuracy"]) == pytest.approx(share)
 
@@ -80,9 +88,9 @@ def test_the_page_shows_everything_and_needs_nothing_else(evaluated, tmp_path):
     write_report(evaluation, gallery, "a <model>", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "a &lt;model&gt;; 4 images" in page
-    for name in (*evaluation.info.class_names, *evaluation.scores):
+    for name in (*evaluation.info.class_names, *(output.name for output in evaluation.scores)):
         assert f">{name}</" in page
-    assert results.percent(evaluation.scores["evolved_2"]["mean_iou"]) in page
+    assert results.percent(evaluation.scores[EVOLVED_2]["mean_iou"]) in page
     # Boundary curves, curves over K, confusion matrix; four pictures of the best and the worst.
     assert page.count("class='figure'") == 3
     assert page.count("<img") == 3 + 2 * 4
@@ -100,8 +108,8 @@ def test_the_papers_scores_stand_beside(evaluated, tmp_path):
     info = DatasetInfo(CITYSCAPES, {"val": shard})
     scores = {"class_iou": dict.fromkeys(CITYSCAPES.class_names, math.nan), "mean_iou": 0.5}
     scores |= {"class_accuracy": scores["class_iou"], "pixel_accuracy": 0.75, "mean_iiou": 0.25}
-    scores["boundary"] = evaluation.scores["evolved_2"]["boundary"]
-    found = type(evaluation)(info, "val", "prediction", {"prediction": scores}, np.eye(19), [])
+    scores["boundary"] = evaluation.scores[EVOLVED_2]["boundary"]
+    found = Evaluation(info, "val", FROM_FILES, {FROM_FILES: scores}, np.eye(19), [])
     write_report(found, gallery, "files", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Table I, test set" in page
@@ -111,8 +119,16 @@ def test_the_papers_scores_stand_beside(evaluated, tmp_path):
 
 
 def test_pictures_in_the_page_are_pngs(evaluated, tmp_path):
+    """Three figures, whole, and the pictures of the worst and the best image, pixel by pixel."""
     evaluation, gallery = evaluated
     write_report(evaluation, gallery, "", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    for content in re.findall(r"base64,([^']+)", page):
-        Image.open(io.BytesIO(base64.b64decode(content))).verify()
+    contents = [base64.b64decode(text) for text in re.findall(r"base64,([^']*)'", page)]
+    pictures = [Image.open(io.BytesIO(content)) for content in contents]
+    assert {picture.format for picture in pictures} == {"PNG"}
+    for figure in pictures[:3]:
+        assert np.asarray(figure).std() > 10  # something is drawn
+    exhibits = (*gallery.worst, *gallery.best)
+    shown = [getattr(one, shot) for one in exhibits for shot in SHOTS]
+    for picture, expected in zip(pictures[3:], shown, strict=True):
+        np.testing.assert_array_equal(picture, expected)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation import studies
-from tests.helpers import failed, succeeded
+from tests.helpers import failed, run_here, succeeded
 
 ROWS = """\
 # a comment
@@ -23,15 +23,15 @@ def results():
     """Two rows of two seeds: one before and after its level set, one without."""
     found = []
     for seed, iou in (("0", 0.5), ("1", 0.6)):
-        for row, output, value, is_answer in (
-            ("A", "coarse_2", iou, 0),
-            ("A", "evolved_1", 0.1, 0),
-            ("A", "evolved_2", iou + 0.1, 1),
-            ("B", "coarse_1", 0.25, 1),
+        for row, kind, step, value, is_final in (
+            ("A", "coarse", 2, iou, 0),
+            ("A", "evolved", 1, 0.1, 0),
+            ("A", "evolved", 2, iou + 0.1, 1),
+            ("B", "coarse", 1, 0.25, 1),
         ):
             scores = dict.fromkeys(studies.SCORES, value)
-            found.append({"row": row, "seed": seed, "output": output, "is_answer": is_answer})
-            found[-1] |= scores | {"train_seconds": 7}
+            output = {"kind": kind, "step": step, "is_final": is_final}
+            found.append({"row": row, "seed": seed} | output | scores | {"train_seconds": 7})
     return found
 
 
@@ -74,29 +74,33 @@ def test_a_file_without_rows_is_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_study_runs_fails_and_goes_on(synthetic_records, run_command, tmp_path):
+def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path):
     rows, base, work_dir = tmp_path / "some.rows", tmp_path / "base.flags", tmp_path / "study"
-    small = ("--backbone=mobilenetv2", "--width=0.25", "--decoder_channels=16", "--num_steps=1")
-    size = ("--image_size=48,64", "--epochs=1", "--steps_per_epoch=2", "--batch_per_replica=2")
-    base.write_text("\n".join(small + size))
-    rows.write_text(ROWS + "wrong | --num_steps=0\nmistaken | --band=4 | --none\n")
+    small = ("--backbone=vgg16", "--width_multiplier=0.1", "--decoder_channels=16")
+    size = ("--recurrent_steps=1", "--image_size=48,64", "--batch_per_replica=2")
+    base.write_text("\n".join((*small, *size, "--epochs=1", "--steps_per_epoch=2")))
+    rows.write_text(ROWS + "wrong | --recurrent_steps=0\nmistaken | --band=4 | --none\n")
     arguments = (f"--rows={rows}", f"--base={base}", f"--work_dir={work_dir}", "--jobs=2")
     arguments += (f"--records_dir={synthetic_records}",)
-    done = run_command("scripts/ablate.py", *arguments)
+    done = run_here("scripts/ablate.py", *arguments)
     assert done.returncode == 1
-    assert "wrong of seed 0: train.py failed: error: num_steps must be positive" in done.stderr
-    assert "mistaken of seed 0: evaluate.py failed: error: unknown flag --none" in done.stderr
+    for fault in (
+        "wrong of seed 0: train.py failed: error: flag --recurrent_steps=0: must be from 1 to 100",
+        "mistaken of seed 0: evaluate.py failed: error: Unknown command line flag 'none'",
+    ):
+        assert fault in done.stderr
     assert not (work_dir / "mistaken" / "seed0" / "train.log").exists()
     assert "2 of 4 trainings failed" in done.stderr
     with open(work_dir / "results.csv", newline="") as file:
         found = list(csv.DictReader(file))
-    assert [result["row"] for result in found] == 3 * ["plain"] + 3 * ["plain + longer"] + [
-        "no level set"
-    ]
+    names = 3 * ["plain"] + 3 * ["plain + longer"] + ["no level set"]
+    assert [result["row"] for result in found] == names
+    kinds = [(result["kind"], result["step"], result["is_final"]) for result in found[:3]]
+    assert kinds == [("coarse", "1", "0"), ("likelihood", "1", "0"), ("evolved", "1", "1")]
     trained = (work_dir / "plain" / "seed0" / "model.keras").stat().st_mtime_ns
     rows.write_text(ROWS)
-    assert "| plain + longer | 1 |" in succeeded(run_command("scripts/ablate.py", *arguments))
+    assert "| plain + longer | 1 |" in succeeded(run_here("scripts/ablate.py", *arguments))
     assert (work_dir / "plain" / "seed0" / "model.keras").stat().st_mtime_ns == trained
-    failed(run_command("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
-    failed(run_command("scripts/ablate.py", *arguments, "--seeds=0,x"), "--seeds must be whole")
-    failed(run_command("scripts/ablate.py", *arguments, f"--work_dir={rows}"), "is in the way")
+    failed(run_here("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
+    failed(run_here("scripts/ablate.py", *arguments, "--seeds=0,x"), "must be whole", code=2)
+    failed(run_here("scripts/ablate.py", *arguments, f"--work_dir={rows}"), "is in the way")

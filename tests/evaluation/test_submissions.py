@@ -8,15 +8,19 @@ import pytest
 from PIL import Image
 
 from dmls_tf.config import InferenceConfig
-from dmls_tf.data.pipeline import read_split
-from dmls_tf.dataset_info import DatasetInfo
-from dmls_tf.datasets import CAMVID, CITYSCAPES, ade20k
+from dmls_tf.datasets import CAMVID, CITYSCAPES, DatasetInfo, ade20k
 from dmls_tf.errors import UserError
-from dmls_tf.evaluation.scoring import evaluate, model_answer, submission_answer
+from dmls_tf.evaluation.scoring import (
+    FROM_FILES,
+    evaluate,
+    model_predictor,
+    submission_predictor,
+)
 from dmls_tf.evaluation.submissions import Submission, faults_of, prediction_name, write_submission
 from dmls_tf.models import load_dmls
-from tests.data_prep.files import save
-from tests.helpers import failed, succeeded
+from dmls_tf.records.reading import read_split
+from tests.helpers import failed, run_here, succeeded
+from tests.records.files import save
 
 ADE20K = ade20k([f"class {i}" for i in range(150)])
 ULM = "ulm_000000_000019_leftImg8bit.png"
@@ -119,17 +123,17 @@ SAMPLES = {  # data set: directory of its files, split
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_truth_scores_100_percent(name, real_data, tmp_path, run_command):
+def test_the_truth_scores_100_percent(name, real_data, tmp_path):
     sample, split = SAMPLES[name]
     records, path = tmp_path / "records", tmp_path / "truth.zip"
     script = f"data_prep/{name}_to_tfrecord.py"
     root = f"--data_dir={real_data(sample)}"
-    succeeded(run_command(script, root, f"--output_dir={records}", f"--splits={split}"))
+    succeeded(run_here(script, root, f"--output_dir={records}", f"--splits={split}"))
     spec = DatasetInfo.load(records).spec
     examples = read_split(records, split).as_numpy_iterator()
     write_submission(path, ((e["filename"].decode(), e["label"]) for e in examples), spec)
-    evaluation = evaluate(records, split, submission_answer(path, records), num_threads=2)
-    scores = evaluation.scores["prediction"]
+    evaluation = evaluate(records, split, submission_predictor(path, records), num_threads=2)
+    scores = evaluation.scores[FROM_FILES]
     assert scores["pixel_accuracy"] == scores["mean_accuracy"] == 1
     present = evaluation.confusion.sum(1) > 0
     for kind in ("class_iou", "class_iiou", "category_iou", "category_iiou"):
@@ -147,21 +151,20 @@ def test_the_truth_scores_100_percent(name, real_data, tmp_path, run_command):
 
 
 @pytest.mark.slow
-def test_the_commands_write_check_and_score(synthetic_records, run_command, trained, tmp_path):
+def test_the_commands_write_check_and_score(synthetic_records, trained, tmp_path):
     records, path = f"--records_dir={synthetic_records}", tmp_path / "a.zip"
     images = f"--images={synthetic_records / 'png' / 'val'}"
-    done = run_command(
-        "scripts/submit.py", f"--model={trained}", records, images, f"--output={path}"
-    )
+    done = run_here("scripts/submit.py", f"--model={trained}", records, images, f"--output={path}")
     assert "a.zip: complete and sound" in succeeded(done)
-    done = run_command("scripts/check_submission.py", path, records, "--split=train")
+    done = run_here("scripts/check_submission.py", path, records, "--split=train")
     assert "no prediction for" in done.stdout
     failed(done, "faults, the server would refuse it")
     out = f"--output_dir={tmp_path / 'out'}"
-    succeeded(run_command("scripts/evaluate.py", f"--predictions={path}", records, out))
+    succeeded(run_here("scripts/evaluate.py", f"--predictions={path}", records, out))
     files = json.loads((tmp_path / "out" / "metrics.json").read_text())
     config = InferenceConfig(image_size=(48, 64))
-    answer = model_answer([load_dmls(trained)], synthetic_records, config)
-    model = evaluate(synthetic_records, "val", answer)
+    network = load_dmls(trained)
+    predict = model_predictor([network], synthetic_records, config)
+    model = evaluate(synthetic_records, "val", predict)
     assert model.confusion.tolist() == files["confusion_matrix"]
-    assert model.scores["evolved_2"]["boundary"] == files["boundary"]
+    assert model.scores[network.step_outputs[-1]]["boundary"] == files["boundary"]

@@ -1,9 +1,16 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from dmls_tf.errors import UserError
-from dmls_tf.models.backbones import BACKBONES, build_backbone, load_backbone_weights
+from dmls_tf.models.backbones import (
+    BACKBONES,
+    build_backbone,
+    dilate,
+    load_backbone_weights,
+)
 
 SIZE = 64
 
@@ -25,8 +32,8 @@ def test_maps_have_the_strides_they_say(name, output_stride):
 
 def test_every_row_of_the_table_builds_with_its_taps():
     for name, spec in BACKBONES.items():
-        assert build_backbone(name).strides == (2, 4, 8, 16, 16)[: len(spec.taps)]
-        assert build_backbone(name, output_stride=32).strides == (8, 16, 32)
+        assert build_backbone(name, 16, 0.125).strides == (2, 4, 8, 16, 16)[: len(spec.taps)]
+        assert build_backbone(name, 32, 0.125).strides == (8, 16, 32)
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenetv2"])
@@ -49,13 +56,13 @@ def test_resnet101_has_its_published_parameters():
 
 
 def test_width_scales_the_channels():
-    half = build_backbone("mobilenetv2", width=0.5)
+    half = build_backbone("mobilenetv2", width_multiplier=0.5)
     assert half.body.outputs[0].shape[-1] == 8
     assert half.network.count_params() < 0.5 * build_backbone("mobilenetv2").network.count_params()
 
 
 def test_any_image_size(rng):
-    backbone = build_backbone("mobilenetv2", width=0.25)
+    backbone = build_backbone("mobilenetv2", width_multiplier=0.25)
     images = rng.normal(size=(1, 75, 101, 3)).astype(np.float32)
     assert deepest(backbone, images).shape[1:3] == (4, 6)
 
@@ -85,7 +92,7 @@ def _h5(path):
 
 
 def test_what_cannot_be_loaded_is_said(tmp_path):
-    backbone = build_backbone("mobilenetv2", width=0.25)
+    backbone = build_backbone("mobilenetv2", width_multiplier=0.25)
     wrong = tmp_path / "wrong.weights.h5"
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(wrong)
     text = tmp_path / "text.h5"
@@ -95,6 +102,25 @@ def test_what_cannot_be_loaded_is_said(tmp_path):
             load_backbone_weights(backbone, "mobilenetv2", str(path))
 
 
-def test_unknown_names_are_listed():
-    with pytest.raises(UserError, match="unknown backbone 'alexnet'; known are vgg16, vgg19"):
-        build_backbone("alexnet")
+def pooled_by(layer):
+    """A small network that a layer strides."""
+    image = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(image)
+    return keras.Model(image, keras.layers.Conv2D(4, 3, padding="same")(layer(x)))
+
+
+@pytest.mark.parametrize(
+    "layer", [keras.layers.AveragePooling2D(2), keras.layers.UpSampling2D(2)], ids=type
+)
+def test_a_layer_that_cannot_be_dilated_is_refused(layer):
+    network = pooled_by(layer)
+    strides = {one.name: (1, 2) for one in network.layers}
+    with pytest.raises(UserError, match=f"layer '{layer.name}': a {type(layer).__name__} cannot"):
+        dilate(network.get_config(), strides, output_stride=2)
+
+
+def test_a_map_at_another_stride_than_asked_for_is_refused(monkeypatch):
+    finer = dataclasses.replace(BACKBONES["vgg16"], taps=BACKBONES["vgg16"].taps[:2])
+    monkeypatch.setitem(BACKBONES, "vgg16", finer)
+    with pytest.raises(UserError, match=r"dilated vgg16 has maps at strides \(2, 4\), not to 16"):
+        build_backbone("vgg16", 16, 0.125)

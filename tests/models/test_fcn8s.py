@@ -6,7 +6,9 @@ from dmls_tf.config import ModelConfig
 from dmls_tf.models import build_dmls
 from dmls_tf.models.dfcn import DFCN
 
-VGG = ModelConfig(num_classes=19, network="fcn8s", backbone="vgg16", num_steps=1, level_set=False)
+VGG = ModelConfig(
+    num_classes=19, network="fcn8s", backbone="vgg16", recurrent_steps=1, level_set=None
+)
 
 
 @pytest.mark.slow
@@ -18,7 +20,9 @@ def test_vgg16_has_the_parameters_of_the_papers_table():
 
 
 def test_scores_of_three_strides_are_summed_from_coarse_to_fine(rng):
-    dfcn = DFCN(ModelConfig(num_classes=3, network="fcn8s", backbone="mobilenetv2", width=0.25))
+    dfcn = DFCN(
+        ModelConfig(num_classes=3, network="fcn8s", backbone="mobilenetv2", width_multiplier=0.25)
+    )
     decoder = dfcn.decoder
     features = [
         rng.normal(size=(1, *size, output.shape[-1])).astype(np.float32)
@@ -26,7 +30,7 @@ def test_scores_of_three_strides_are_summed_from_coarse_to_fine(rng):
     ]
     scores = {}
     for stride, feature in zip((8, 16, 32), features, strict=True):
-        layer = decoder.get_layer(f"score{stride}")
+        layer = decoder.get_layer(f"logits{stride}")
         kernel = rng.normal(size=layer.kernel.shape).astype(np.float32)
         layer.set_weights([kernel, np.full(3, stride, np.float32)])
         scores[stride] = feature @ kernel[0, 0] + stride
@@ -42,13 +46,13 @@ def test_it_takes_any_size_and_drops_only_in_training(rng):
         num_classes=5,
         network="fcn8s",
         backbone="vgg16",
-        width=0.0625,
-        num_steps=2,
+        width_multiplier=0.0625,
+        recurrent_steps=2,
         level_set_stride=1,
     )
     model = build_dmls(small)
     for stride in (8, 16, 32):
-        layer = model.dfcn.decoder.get_layer(f"score{stride}")
+        layer = model.dfcn.decoder.get_layer(f"logits{stride}")
         layer.kernel.assign(rng.normal(size=layer.kernel.shape))
     images = rng.uniform(0, 255, (1, 75, 101, 3)).astype(np.float32)
     one, two = model(images), model(images)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from dmls_tf.ops.distance_transform import signed_distance_phases_first
+from dmls_tf.ops.banded_distance import signed_distance_phases_first
 from dmls_tf.ops.level_set import assign, curvature, evolve, largest_two, region_force
 from tests.ops.fields import circle, smooth_labels
 
@@ -57,35 +57,35 @@ def test_curvature_of_two_complementary_phases_is_that_of_one():
     np.testing.assert_allclose(both[:, 1:], -alone, atol=1e-6)
 
 
-def test_curvature_mean_over_active_phases_does_not_fade_with_absent_ones():
+def test_the_curvature_is_a_mean_over_all_phases():
     phi = circle(48, 10)
     absent = np.full((1, 6, 48, 48), 8, np.float32)
     many = np.concatenate([phi, -phi, absent], axis=1)
     alone = ops.convert_to_numpy(curvature(phi))
     near = np.abs(phi) < 1
-    active = ops.convert_to_numpy(curvature(many, "active"))[:, :1]
-    faded = ops.convert_to_numpy(curvature(many, "all"))[:, :1]
-    np.testing.assert_allclose(active[near], alone[near], atol=1e-4)
-    np.testing.assert_allclose(faded[near], alone[near] / 4, atol=1e-4)
+    of_many = ops.convert_to_numpy(curvature(many))[:, :1]
+    of_some = ops.convert_to_numpy(curvature(many[:, :2], num_phases=8))[:, :1]
+    np.testing.assert_allclose(of_many[near], alone[near] / 4, atol=1e-4)
+    np.testing.assert_allclose(of_some[near], alone[near] / 4, atol=1e-4)
 
 
 @pytest.mark.parametrize("speed", [1.0, -1.0, 0.5])
 def test_a_circle_under_constant_force_grows_at_that_speed(speed):
     phi = circle(80, 20)
     time = 6.0
-    moved = evolve(phi, np.full_like(phi, speed), num_steps=15, dt=0.4, epsilon=0)
+    moved = evolve(phi, np.full_like(phi, speed), evolution_steps=15, dt=0.4, epsilon=0)
     np.testing.assert_allclose(radius_of(moved), 20 + speed * time, atol=0.2)
 
 
 def test_a_circle_under_curvature_shrinks_as_the_root_of_time():
     phi = circle(64, 15)
-    moved = evolve(phi, np.zeros_like(phi), num_steps=100, dt=0.4)
+    moved = evolve(phi, np.zeros_like(phi), evolution_steps=100, dt=0.4)
     np.testing.assert_allclose(radius_of(moved), np.sqrt(15**2 - 2 * 40), rtol=0.01)
 
 
 def test_neither_term_moves_a_straight_interface_without_force():
     x = np.broadcast_to(np.arange(20, dtype=np.float32) - 9.5, (1, 1, 20, 20))
-    moved = ops.convert_to_numpy(evolve(x, np.zeros_like(x), num_steps=5, dt=0.4))
+    moved = ops.convert_to_numpy(evolve(x, np.zeros_like(x), evolution_steps=5, dt=0.4))
     inner = slice(4, -4)  # Neumann borders flatten phi beside them
     np.testing.assert_allclose(moved[..., inner], x[..., inner], atol=1e-3)
 
@@ -105,7 +105,7 @@ def test_true_labels_as_force_recover_a_shifted_partition(rng):
     start = np.roll(truth, 3, axis=2)
     phi = signed_distance_phases_first(start, 4, 8)
     force = region_force(np.eye(4, dtype=np.float32)[truth].transpose(0, 3, 1, 2))
-    labels = ops.convert_to_numpy(assign(evolve(phi, force, num_steps=12, dt=0.4, epsilon=0)))
+    labels = ops.convert_to_numpy(assign(evolve(phi, force, evolution_steps=12, dt=0.4, epsilon=0)))
     inner = (slice(None), slice(None), slice(8, -8))
     before, after = (start == truth)[inner].mean(), (labels == truth)[inner].mean()
     assert before < 0.93
@@ -117,7 +117,7 @@ def test_gradient_through_twenty_steps_is_finite_and_bounded(rng):
     force = tf.constant(rng.uniform(-1, 1, phi.shape), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch([phi, force])
-        total = tf.reduce_mean(evolve(phi, force, num_steps=20, dt=0.4) ** 2)
+        total = tf.reduce_mean(evolve(phi, force, evolution_steps=20, dt=0.4) ** 2)
     for gradient in tape.gradient(total, [phi, force]):
         assert np.isfinite(gradient).all()
         assert np.abs(gradient).max() < 10
@@ -127,6 +127,6 @@ def test_flat_level_sets_stay_and_have_finite_gradients():
     phi = tf.fill((1, 3, 8, 8), 8.0)
     with tf.GradientTape() as tape:
         tape.watch(phi)
-        moved = evolve(phi, tf.ones_like(phi), num_steps=3, dt=0.4)
+        moved = evolve(phi, tf.ones_like(phi), evolution_steps=3, dt=0.4)
     np.testing.assert_allclose(moved, phi, atol=1e-5)
     assert np.isfinite(tape.gradient(moved, phi)).all()

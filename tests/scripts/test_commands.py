@@ -12,15 +12,15 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.compat.proto import event_pb2
 
-from dmls_tf.dataset_info import DatasetInfo
+from dmls_tf.datasets import DatasetInfo
 from dmls_tf.models import load_dmls
-from tests.helpers import failed, succeeded
+from tests.helpers import failed, run_here, succeeded
 
 SMALL = (
-    "--backbone=mobilenetv2",
-    "--width=0.25",
+    "--backbone=vgg16",
+    "--width_multiplier=0.1",
     "--decoder_channels=32",
-    "--num_steps=2",
+    "--recurrent_steps=2",
     "--image_size=48,64",
     "--batch_per_replica=4",
     "--optimizer=adam",
@@ -40,6 +40,7 @@ def work_dir(synthetic_records, run_command, tmp_path_factory):
         f"--records_dir={synthetic_records}",
         f"--work_dir={directory}",
         "--epochs=1",
+        "--overwrite",
     )
     assert "wrote" in succeeded(done)
     assert "epoch 1/1" in done.stderr
@@ -53,13 +54,16 @@ def model(work_dir):
 
 
 @pytest.mark.slow
-def test_resolved_flags_repeat_the_run(work_dir, run_command):
+def test_resolved_flags_repeat_the_run(work_dir):
+    """Also those of a training that was told to --overwrite another: they do not overwrite it."""
     lines = (work_dir / "resolved.flags").read_text().splitlines()
     assert "--epochs=1" in lines
     assert "--crop_size" not in "".join(lines)
     resolved = f"--flagfile={work_dir / 'resolved.flags'}"
-    assert "is trained already" in succeeded(run_command("scripts/train.py", resolved))
-    done = run_command("scripts/train.py", resolved, "--learning_rate=0.1")
+    trained = (work_dir / "model.keras").stat().st_mtime_ns
+    assert "is trained already" in succeeded(run_here("scripts/train.py", resolved))
+    assert (work_dir / "model.keras").stat().st_mtime_ns == trained
+    done = run_here("scripts/train.py", resolved, "--learning_rate=0.1")
     failed(done, "training.learning_rate = 0.003, now 0.1; pass --overwrite")
 
 
@@ -75,9 +79,9 @@ def test_tensorboard_gets_scalars_and_pictures(work_dir):
 
 
 @pytest.mark.slow
-def test_evaluate_counts_every_labelled_pixel(model, synthetic_records, run_command, tmp_path):
+def test_evaluate_counts_every_labelled_pixel(model, synthetic_records, tmp_path):
     text = succeeded(
-        run_command(
+        run_here(
             "scripts/evaluate.py",
             f"--model={model}",
             f"--records_dir={synthetic_records}",
@@ -92,7 +96,7 @@ def test_evaluate_counts_every_labelled_pixel(model, synthetic_records, run_comm
     assert page.count("<img") == 3 + 2 * 4
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     split = DatasetInfo.load(synthetic_records).split("val")
-    assert metrics["answer"] == "evolved_2"
+    assert metrics["final_output"] == "evolved_2"
     kinds = ("coarse", "likelihood", "evolved")
     assert list(metrics["outputs"]) == [f"{kind}_{k}" for k in (1, 2) for kind in kinds]
     matrix = np.array(metrics["confusion_matrix"])
@@ -103,7 +107,7 @@ def test_evaluate_counts_every_labelled_pixel(model, synthetic_records, run_comm
 
 
 @pytest.fixture(scope="module")
-def predictions(model, synthetic_records, run_command, tmp_path_factory):
+def predictions(model, synthetic_records, tmp_path_factory):
     """Predictions for two scenes and a grey JPEG of another size."""
     images = tmp_path_factory.mktemp("images")
     for path in sorted((synthetic_records / "png" / "val").iterdir())[:2]:
@@ -111,7 +115,7 @@ def predictions(model, synthetic_records, run_command, tmp_path_factory):
     Image.fromarray(np.arange(30 * 50, dtype=np.uint8).reshape(30, 50)).save(images / "grey.jpg")
     out = images / "out"
     succeeded(
-        run_command(
+        run_here(
             "scripts/predict.py",
             f"--model={model}",
             f"--images={images}",
@@ -138,7 +142,7 @@ def test_predictions_have_the_size_of_their_image(predictions):
 
 
 @pytest.mark.slow
-def test_export_answers_in_a_process_without_the_package(model, predictions, run_command, tmp_path):
+def test_export_answers_in_a_process_without_the_package(model, predictions, tmp_path):
     images, out = predictions
     base = tmp_path / "serving"
     (base / "1").mkdir(parents=True)
@@ -146,7 +150,7 @@ def test_export_answers_in_a_process_without_the_package(model, predictions, run
     metrics |= {"pixel_accuracy": 0.9, "mean_iou": 0.5, "class_iou": {}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     options = "--optimize=float32", f"--metrics={tmp_path / 'metrics.json'}"
-    done = run_command("scripts/export.py", f"--model={model}", f"--export_dir={base}", *options)
+    done = run_here("scripts/export.py", f"--model={model}", f"--export_dir={base}", *options)
     assert "serving/2" in succeeded(done)
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
     card = json.loads((base / "2" / "assets.extra" / "model_card.json").read_text())
@@ -177,63 +181,60 @@ print("served", len(paths))
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.stdout.strip() == "served 3", done.stderr
-    done = run_command(
-        "scripts/export.py", f"--model={model}", f"--export_dir={base}", "--version=2"
-    )
+    done = run_here("scripts/export.py", f"--model={model}", f"--export_dir={base}", "--version=2")
     failed(done, "serving/2: exists")
 
 
 @pytest.mark.slow
-def test_faults_of_the_user_are_one_line(model, synthetic_records, run_command, tmp_path):
+def test_faults_of_the_user_are_one_line(model, synthetic_records, tmp_path):
     text = tmp_path / "text.keras"
     text.write_text("no model")
     records, run = f"--records_dir={synthetic_records}", f"--work_dir={tmp_path / 'run'}"
     out = f"--output_dir={tmp_path / 'out'}"
     train, evaluate, predict = (f"scripts/{name}.py" for name in ("train", "evaluate", "predict"))
-    failed(run_command(train, records, run, *SMALL, "--backbone=alexnet"), "unknown backbone")
-    failed(run_command(train, f"--records_dir={tmp_path}", run), "dataset.json: not found")
-    failed(
-        run_command(train, records, run, "--image_size=big"), "--image_size must be height,width"
-    )
-    failed(run_command(train, records, run, "--epochs=many"), "epochs", code=2)
-    failed(run_command(train, records, run, "--force=gravity"), "gravity", code=2)
-    failed(run_command(train, run), "--records_dir", code=2)
-    failed(run_command(train, "--flagfile=gone.flags"), "gone.flags", code=2)
-    failed(run_command(evaluate, f"--model={text}", records, out), "text.keras: not a readable")
-    failed(
-        run_command(evaluate, f"--model={model}", f"--records_dir={tmp_path}", out),
-        "is no records directory",
-    )
-    failed(
-        run_command(evaluate, f"--model={model}", records, out, "--split=test"), "no split 'test'"
-    )
-    failed(run_command(predict, f"--model={model}", "--images=gone", out), "gone: no such file")
-    failed(run_command("scripts/export.py", f"--model={tmp_path / 'x'}", out), code=2)
-    failed(run_command(evaluate, records, out), "either --model or --predictions")
-    failed(run_command(evaluate, f"--predictions={text}", records, out), "neither a directory nor")
-    failed(run_command(evaluate, f"--model={model}", records, out, "--window=7"), "height,width")
-    failed(
-        run_command(predict, f"--model={model}", "--images=docs", out, "--window=7,9"), "32 a side"
-    )
-    failed(run_command(predict, "--server=", "--images=docs", out), "either --model or --server")
+    model = f"--model={model}"
+    for arguments, words in (
+        ((train, f"--records_dir={tmp_path}", run), "dataset.json: not found"),
+        ((train, records, run, "--scale_range=1,2"), "scale_range must be 1,1 without crop_size"),
+        ((evaluate, f"--model={text}", records, out), "text.keras: not a readable"),
+        ((evaluate, model, f"--records_dir={tmp_path}", out), "is no records directory"),
+        ((evaluate, model, records, out, "--split=test"), "no split 'test'"),
+        ((evaluate, records, out), "either --model or --predictions"),
+        ((evaluate, f"--predictions={text}", records, out), "neither a directory nor"),
+        ((predict, model, "--images=gone", out), "gone: no such file"),
+        ((predict, "--server=", "--images=docs", out), "either --model or --server"),
+    ):
+        failed(run_here(*arguments), words)
+    for arguments, words in (
+        ((train, records, run, *SMALL, "--backbone=alexnet"), "backbone=alexnet: must be vgg16,"),
+        ((train, records, run, "--image_size=big"), "image_size=big: must be height,width"),
+        ((train, records, run, "--epochs=many"), "epochs=many: must be a whole number"),
+        ((train, records, run, "--likelihood=gravity"), "gravity"),
+        ((train, run), "--records_dir"),
+        ((train, "--flagfile=gone.flags"), "gone.flags"),
+        ((evaluate, model, records, out, "--window=7"), "height,width"),
+        ((predict, model, "--images=docs", out, "--window=7,9"), "at least 32 pixels"),
+        (("scripts/export.py", f"--model={tmp_path / 'x'}", out), "flag 'output_dir'"),
+    ):
+        failed(run_here(*arguments), words, code=2)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-def test_training_names_a_damaged_record_in_one_line(synthetic_records, run_command, tmp_path):
+def test_training_names_a_damaged_record_in_one_line(synthetic_records, tmp_path):
     records = shutil.copytree(synthetic_records, tmp_path / "records")
     shard = records / "train-00001-of-00002.tfrecord"
     content = bytearray(shard.read_bytes())
     content[20] ^= 1  # in the first record
     shard.write_bytes(content)
     run = (f"--records_dir={records}", f"--work_dir={tmp_path / 'run'}")
-    done = run_command("scripts/train.py", *run, *SMALL, "--num_steps=1", "--nolevel_set")
+    done = run_here("scripts/train.py", *run, *SMALL, "--recurrent_steps=1", "--nolevel_set")
     failed(done, f"{shard}: record 0: truncated, or its checksum is wrong")
 
 
 def test_summary_keeps_within_the_papers_size(run_command):
     """Table VIII of the paper: 34.0 M parameters, 102.4 GFLOPs at 512 x 512 and 19 classes."""
-    text = succeeded(run_command("scripts/summary.py", "--backbone=resnet50", "--num_classes=19"))
+    text = succeeded(run_here("scripts/summary.py", "--backbone=resnet50", "--num_classes=19"))
     *_, parameters, gflops = text.splitlines()[-1].split()
     assert 24e6 < int(parameters.replace(",", "")) <= 34.0e6
     assert 70 < float(gflops) <= 80  # the paper: 102.4
@@ -242,7 +243,7 @@ def test_summary_keeps_within_the_papers_size(run_command):
 def test_summary_counts_fcn8s_as_the_paper_does(run_command):
     """Table VIII: 134.5 M parameters, 220.4 GFLOPs."""
     baseline = ("--network=fcn8s", "--backbone=vgg16", "--num_classes=19")
-    lines = succeeded(run_command("scripts/summary.py", *baseline)).splitlines()
+    lines = succeeded(run_here("scripts/summary.py", *baseline)).splitlines()
     image, *_, encoder, decoder = (float(line.split()[-1]) for line in lines[1:-2])
     assert image + encoder + decoder == pytest.approx(220.4, rel=0.01)
 
@@ -252,24 +253,23 @@ def test_150_classes_train_on_real_ade20k_frames(run_command, real_data, tmp_pat
     root = real_data("ade20k_sample") / "ADEChallengeData2016"
     records = tmp_path / "ade20k"
     succeeded(
-        run_command(
+        run_here(
             "data_prep/ade20k_to_tfrecord.py",
             f"--data_dir={root}",
             f"--output_dir={records}",
             "--splits=validation",
         )
     )
-    done = run_command(
+    done = run_here(
         "scripts/train.py",
         f"--records_dir={records}",
         f"--work_dir={tmp_path / 'run'}",
         "--train_split=validation",
         "--val_split=validation",
         *SMALL,
-        "--image_size=96,128",
         "--batch_per_replica=1",
         "--steps_per_epoch=3",
-        "--num_steps=1",
+        "--recurrent_steps=1",
     )
     succeeded(done)
     assert load_dmls(tmp_path / "run" / "model.keras").config.num_classes == 150

@@ -1,4 +1,4 @@
-"""Every signature of an exported model, in Python's loader and in the C++ one alone."""
+"""Every signature of an exported model, by TensorFlow's Python loader and in its C++ runtime."""
 
 import io
 import json
@@ -10,17 +10,22 @@ import tensorflow as tf
 from PIL import Image
 
 from dmls_tf.config import InferenceConfig
-from dmls_tf.drawing import overlay
+from dmls_tf.images.drawing import overlay
+from dmls_tf.images.photos import Photo, read_photo
+from dmls_tf.inference.prediction import local_segmenter
 from dmls_tf.models import load_dmls
-from dmls_tf.photos import Photo, read_photo
-from dmls_tf.predict import local_segmenter
-from dmls_tf.serving.acceptance import as_run, read_graph
-from dmls_tf.serving.bare_runtime import BareRuntime, Failure
+from tests import prediction_servers
 from tests.image_files import bomb, damaged, encoded, exif, png_header
+from tests.serving.bare_runtime import BareRuntime, Failure
 
 pytestmark = pytest.mark.slow
 SIZE = (48, 64)
 STRICT = ("serving_default", "overlay")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Nothing here is random, and a new seed makes TensorFlow optimise every signature again."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def local(model):
 
 @pytest.fixture(scope="module")
 def signatures(exported):
-    return tf.saved_model.load(str(exported)).signatures
+    return prediction_servers.load(str(exported)).signatures
 
 
 @pytest.fixture
@@ -52,29 +57,10 @@ def ask(signatures):
 
 
 @pytest.fixture(scope="module")
-def runtime(exported):
+def bare(exported):
+    """`bare([(signature, value), ...])`: outputs or a `Failure` for each, by the C++ runtime."""
     with BareRuntime(exported) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def bare(exported, runtime):
-    """`bare([(signature, value), ...])`: a list of outputs or a `Failure` each."""
-    definitions = read_graph(exported).signature_def
-
-    def call(requests):
-        runs = []
-        for name, value in requests:
-            (key,) = definitions[name].inputs
-            runs.append(as_run(definitions[name], key, value))
-        return [
-            answer
-            if isinstance(answer, Failure)
-            else dict(zip(sorted(definitions[name].outputs), answer, strict=True))
-            for (name, _), answer in zip(requests, runtime.run(runs), strict=True)
-        ]
-
-    return call
+        yield runtime.ask
 
 
 def png(content):
@@ -141,7 +127,7 @@ def test_pixels_come_as_floats_or_bytes_of_any_size(ask, model, scene):
     logits = model(images.astype(np.float32), training=False)[model.final_output]
     for name, value in (("tensors", images.astype(np.float32)), ("tensors_uint8", images)):
         answer = ask(name, value)
-        np.testing.assert_allclose(answer["scores"], logits, atol=1e-4)
+        np.testing.assert_allclose(answer["logits"], logits, atol=1e-4)
         assert (answer["labels"] == np.argmax(logits, -1)).mean() > 0.999
         assert answer["labels"].dtype == np.int32
 
@@ -151,7 +137,7 @@ def test_images_may_be_small_or_narrow(bare):
     answers = bare([("tensors_uint8", np.full((1, *size, 3), 9, np.uint8)) for size in sizes])
     for size, answer in zip(sizes, answers, strict=True):
         assert answer["labels"].shape == (1, *size)
-        assert np.isfinite(answer["scores"]).all()
+        assert np.isfinite(answer["logits"]).all()
 
 
 def test_overlays_are_those_of_predict(ask, local, model, scene):

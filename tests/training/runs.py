@@ -8,10 +8,10 @@ from dmls_tf.training.checkpoints import find_checkpoints
 # few pixels, in which differences of rounding grow a hundredfold at every step.
 FLAGS = (
     "--backbone=vgg16",
-    "--width=0.125",
+    "--width_multiplier=0.125",
     "--output_stride=8",
     "--decoder_channels=16",
-    "--num_steps=1",
+    "--recurrent_steps=1",
     "--evolution_steps=1",
     "--image_size=24,32",
     "--batch_norm_momentum=0.9",

@@ -15,10 +15,10 @@ SMALL = (
     "--train_split=train",
     "--val_split=val",
     "--backbone_weights=none",
-    "--width=0.125",
+    "--width_multiplier=0.125",
     "--decoder_channels=16",
-    "--image_size=48,64",
-    "--steps_per_epoch=5",
+    "--image_size=32,32",
+    "--steps_per_epoch=2",
     "--epochs=1",
 )
 
@@ -27,12 +27,14 @@ RUN_ROWS = """
 import sys
 sys.path.insert(0, "scripts")
 from absl import flags
-from dmls_tf import command_line
+from dmls_tf.command_line import setting_flags
 import train
+for settings in (train.Options, train.ModelConfig, train.DataConfig, train.TrainConfig):
+    setting_flags.define(settings)
 for line in sys.stdin:
     flags.FLAGS.unparse_flags()
     flags.FLAGS(["train.py", *line.split()])
-    train.main()
+    train.main(setting_flags.make(train.Options))
 """
 
 
@@ -68,5 +70,5 @@ def test_every_row_trains(synthetic_records, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     for i, row in enumerate(trainings()):
         state = last_state(tmp_path / str(i))
-        assert '"step": 5' in str(state["facts"]), row
+        assert '"step": 2' in str(state["facts"]), row
         assert all(np.isfinite(state[name]).all() for name in state if name != "facts"), row

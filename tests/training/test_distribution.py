@@ -14,8 +14,8 @@ import pytest
 
 from dmls_tf.training.checkpoints import find_checkpoints
 from tests.conftest import ROOT
-from tests.data_prep.files import save
 from tests.helpers import succeeded
+from tests.records.files import save
 from tests.training.runs import FLAGS, assert_same_state, last_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.multi_device]
@@ -33,7 +33,9 @@ tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
 sys.path.insert(0, "scripts")
 from dmls_tf import command_line
 import train
-command_line.run(train.main)
+command_line.run(
+    train.main, train.Options, also=[train.ModelConfig, train.DataConfig, train.TrainConfig]
+)
 """
 
 

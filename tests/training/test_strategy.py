@@ -3,8 +3,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from dmls_tf.data.pipeline import Share
 from dmls_tf.errors import UserError
+from dmls_tf.input_pipeline.batches import Share
 from dmls_tf.training.strategy import is_chief, make_strategy, share_of, worker_of
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmls_tf.config import DataConfig, ModelConfig, Stage, TrainConfig
-from dmls_tf.dataset_info import DatasetInfo
+from dmls_tf.config import DataConfig, LevelSetConfig, ModelConfig, Stage, TrainConfig
+from dmls_tf.datasets import DatasetInfo
 from dmls_tf.errors import UserError
 from dmls_tf.models import batch_norms_of, build_dmls, load_dmls
 from dmls_tf.training.checkpoints import find_checkpoints
@@ -22,14 +22,14 @@ from dmls_tf.training.work_dir import claim, clear
 MODEL = ModelConfig(
     num_classes=8,
     backbone="vgg16",
-    width=0.125,
+    width_multiplier=0.125,
     output_stride=8,
     decoder_channels=16,
-    num_steps=2,
-    evolution_steps=1,
+    recurrent_steps=2,
+    level_set=LevelSetConfig(evolution_steps=1),
     batch_norm_momentum=0.9,
 )
-PLAIN = dataclasses.replace(MODEL, num_steps=1, level_set=False)
+PLAIN = dataclasses.replace(MODEL, recurrent_steps=1, level_set=None)
 DATA = DataConfig(image_size=(24, 32), batch_size=4)
 SPLITS = ("train", "val")
 SGD = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant", weight_decay=0)
@@ -37,7 +37,7 @@ SGD = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant", weight_deca
 
 def train_in(work_dir, records, config, model=PLAIN, data=DATA):
     strategy = tf.distribute.get_strategy()
-    return train(records, SPLITS, model, data, config, work_dir, strategy)
+    return train(records, SPLITS, (model, data, config), work_dir, strategy)
 
 
 def one_step(work_dir, records, config=SGD, model=PLAIN, change=lambda label: label):
@@ -134,7 +134,7 @@ def test_a_mistake_claims_no_directory(synthetic_records, tmp_path):
         train_in(tmp_path / "run", records, SGD)
     others = synthetic_records, ("train", "test")
     with pytest.raises(UserError, match="no split 'test'"):
-        train(*others, PLAIN, DATA, SGD, tmp_path / "run", tf.distribute.get_strategy())
+        train(*others, (PLAIN, DATA, SGD), tmp_path / "run", tf.distribute.get_strategy())
     assert not (tmp_path / "run").exists()
     with pytest.raises(UserError, match="tfrecord: a file is in the way"):
         claim(next(records.glob("train-*")), {})
@@ -231,7 +231,7 @@ def test_new_parameters_learn_at_their_own_rate(synthetic_records, tmp_path):
 
 @pytest.mark.slow
 def test_frozen_parts_keep_their_weights(synthetic_records, tmp_path):
-    config = dataclasses.replace(SGD, train_only="head")
+    config = dataclasses.replace(SGD, train_only="likelihood")
     weights, _, training = one_step(tmp_path, synthetic_records, config, MODEL)
     moved = {i for i, change in changes(weights).items() if np.any(change)}
     assert moved
@@ -242,8 +242,8 @@ def test_frozen_parts_keep_their_weights(synthetic_records, tmp_path):
     moved = {i for i, change in changes(weights).items() if np.any(change)}
     assert frozen
     assert not moved & numbers_of(frozen, training)
-    with pytest.raises(UserError, match="train_only=head needs a level set"):
-        one_step(tmp_path, synthetic_records, dataclasses.replace(SGD, train_only="head"))
+    with pytest.raises(UserError, match="train_only=likelihood needs a level set"):
+        one_step(tmp_path, synthetic_records, dataclasses.replace(SGD, train_only="likelihood"))
 
 
 @pytest.mark.slow
@@ -287,29 +287,32 @@ def test_settings_that_exclude_one_another_are_told(synthetic_records, tmp_path)
 
 
 def test_stages_are_read_from_words():
-    stages = [Stage("coarse", 40), Stage("head", 8), Stage("joint", 4, 0.1)]
-    assert parse_stages(["coarse:40", "head:8", "joint:4:0.1"]) == stages
-    for word in ("coarse", "coarse:x", "head:3:y"):
+    stages = [Stage("coarse", 40), Stage("likelihood", 8), Stage("joint", 4, 0.1)]
+    assert parse_stages(["coarse:40", "likelihood:8", "joint:4:0.1"]) == stages
+    for word in ("coarse", "coarse:x", "likelihood:3:y"):
         with pytest.raises(UserError, match=f"--stages must be NAME:EPOCHS.*, got {word}"):
             parse_stages([word])
-    with pytest.raises(UserError, match="stage must be one of coarse, head, joint, got 'tail'"):
+    with pytest.raises(UserError, match="name must be coarse, likelihood or joint, got 'tail'"):
         parse_stages(["tail:3"])
 
 
 @pytest.mark.slow
 def test_each_stage_starts_where_the_one_before_ended(synthetic_records, tmp_path):
     config = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant")
-    stages = [Stage("coarse", 1), Stage("head", 1), Stage("joint", 1, 0.1)]
+    stages = [Stage("coarse", 1), Stage("likelihood", 1), Stage("joint", 1, 0.1)]
     strategy = tf.distribute.get_strategy()
-    path = train_stages(stages, synthetic_records, SPLITS, MODEL, DATA, config, tmp_path, strategy)
-    names = ("stage1-coarse", "stage2-head", "stage3-joint")
-    coarse, head, joint = (load_dmls(tmp_path / name / "model.keras") for name in names)
-    assert (coarse.level_set, coarse.config.level_set) == (None, False)
-    assert head.config == joint.config == MODEL
-    for one, two in zip(coarse.dfcn.weights, head.dfcn.weights, strict=True):
+    path = train_stages(
+        stages, synthetic_records, SPLITS, (MODEL, DATA, config), tmp_path, strategy
+    )
+    names = ("stage1-coarse", "stage2-likelihood", "stage3-joint")
+    coarse, likelihood, joint = (load_dmls(tmp_path / name / "model.keras") for name in names)
+    assert (coarse.level_set, coarse.config.level_set) == (None, None)
+    assert likelihood.config == joint.config == MODEL
+    for one, two in zip(coarse.dfcn.weights, likelihood.dfcn.weights, strict=True):
         np.testing.assert_array_equal(one, two)
     assert any(
-        np.any(one != two) for one, two in zip(head.dfcn.weights, joint.dfcn.weights, strict=True)
+        np.any(one != two)
+        for one, two in zip(likelihood.dfcn.weights, joint.dfcn.weights, strict=True)
     )
     assert load_dmls(path).config == MODEL
     settings = json.loads((tmp_path / "stage3-joint" / "settings.json").read_text())
@@ -317,10 +320,11 @@ def test_each_stage_starts_where_the_one_before_ended(synthetic_records, tmp_pat
 
 
 def test_weights_of_another_network_are_refused(synthetic_records, tmp_path):
-    build_dmls(dataclasses.replace(PLAIN, width=0.25)).save(tmp_path / "other.keras")
+    build_dmls(dataclasses.replace(PLAIN, width_multiplier=0.25)).save(tmp_path / "other.keras")
     config = dataclasses.replace(SGD, initial_model=str(tmp_path / "other.keras"))
     words = (
-        "other.keras: the weights of its part 'dfcn' do not fit; it was made with width 0.25, now"
+        "other.keras: the weights of its part 'dfcn' do not fit; it was made with "
+        "width_multiplier 0.25, now"
     )
     with pytest.raises(UserError, match=words):
         one_step(tmp_path, synthetic_records, config)

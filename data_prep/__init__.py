@@ -1,1 +1,0 @@
-"""Converters from official data-set layouts to sharded TFRecords."""

@@ -1,1 +1,0 @@
-"""Records on disk to batches of images and labels (TensorFlow)."""

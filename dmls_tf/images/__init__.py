@@ -1,0 +1,1 @@
+"""Image files, label maps, videos, and pictures of them."""

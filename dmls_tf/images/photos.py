@@ -1,0 +1,59 @@
+"""Photographs from files, upright, with the pixels that the served model sees."""
+
+import dataclasses
+import functools
+import pathlib
+
+import numpy as np
+
+from dmls_tf.errors import DamagedFile
+from dmls_tf.images.label_maps import png_bytes
+
+NO_LIMIT = 2**62  # pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """An upright photograph.
+
+    Attributes:
+        image: uint8 `[H, W, 3]`; None if only a server reads the file.
+        file: a JPEG or PNG file of which `read_photo` makes these pixels, bytes; None if there is
+            none.
+        name: what errors call it.
+    """
+
+    image: np.ndarray | None
+    file: bytes | None = None
+    name: str = "image"
+
+    @property
+    def content(self):
+        """A JPEG or PNG file of which `read_photo` makes these pixels, bytes."""
+        return self.file or png_bytes(self.image)
+
+
+def read_photo(path):
+    """Reads a JPEG or PNG file as a `Photo`. Needs TensorFlow.
+
+    Raises:
+        DamagedFile: it is neither, or damaged.
+    """
+    try:
+        content = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise DamagedFile(f"{path}: {error.strerror}") from error
+    image, error = _reader()(content)
+    if message := error.numpy().decode():
+        raise DamagedFile(f"{path}: {message}")
+    return Photo(image.numpy(), content, str(path))
+
+
+@functools.cache
+def _reader():
+    import tensorflow as tf
+
+    from dmls_tf.images.decoding import read_image
+
+    signature = [tf.TensorSpec([], tf.string)]
+    return tf.function(lambda content: read_image(content, NO_LIMIT), input_signature=signature)

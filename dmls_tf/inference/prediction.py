@@ -1,0 +1,217 @@
+"""Label maps and pictures of photographs and videos, as files of the same size.
+
+    files -> upright photographs -> segment -> label, palette, overlay, confidence
+
+`segment` is a function from a `Photo` to a `Segmentation`, by `local_segmenter` or by
+`dmls_tf.client`.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import glob
+import pathlib
+
+import numpy as np
+from tqdm import tqdm
+
+from dmls_tf.config import PICTURES
+from dmls_tf.errors import DamagedFile, UserError
+from dmls_tf.files import make_directory, replacing, writing
+from dmls_tf.images.drawing import legend, overlay
+from dmls_tf.images.label_maps import png_bytes
+from dmls_tf.images.photos import Photo, read_photo
+from dmls_tf.images.videos import read_frames, writing_video
+from dmls_tf.inference.segmenter import make_segmenter
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+
+
+def local_segmenter(model, config):
+    """A function from an image, uint8 `[H, W, 3]`, to its `Segmentation`, with confidence.
+
+    Args:
+        model: a `DMLS`.
+        config: an `InferenceConfig`.
+    """
+    name = model.final_output
+
+    def network(images):
+        return {name: model(images, training=False)[name]}
+
+    config = config.sized_for(model.metadata)
+    segment = make_segmenter(network, model.config.num_classes, config, confidence=True)
+    return lambda image: segment(image)[name]
+
+
+def find_files(patterns):
+    """The images and videos that are named, each with the name of its results.
+
+    Args:
+        patterns: files, directories (searched with their subdirectories, whose names are kept) or
+            glob patterns.
+
+    Returns:
+        {name without suffix, relative to the output directory: path}.
+
+    Raises:
+        UserError: a pattern that names nothing, or two files whose results would have one name.
+    """
+    found = {}
+    for pattern in patterns:
+        for path, name in _matches(pattern):
+            if found.setdefault(name, path) != path:
+                raise UserError(f"{path} and {found[name]}: their results would both be {name}_*")
+    return found
+
+
+def _matches(pattern):
+    path = pathlib.Path(pattern)
+    if path.is_dir():
+        suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+        if not files:
+            raise UserError(f"{path}: no images or videos ({', '.join(suffixes)})")
+        return [(file, str(file.relative_to(path).with_suffix(""))) for file in files]
+    files = [path] if path.is_file() else sorted(glob.glob(str(pattern), recursive=True))
+    if not files:
+        raise UserError(f"{pattern}: no such file or directory")
+    return [(pathlib.Path(file), pathlib.Path(file).stem) for file in files]
+
+
+def predict_files(segment, files, writer, workers=1):
+    """Segments files and writes the pictures; files that cannot be read are left out.
+
+    Args:
+        segment: a function from a `Photo` to a `Segmentation`.
+        files: {name: path}, see `find_files`.
+        writer: a `PictureWriter`.
+        workers: images that are segmented at a time; more than one if `segment` asks a server.
+
+    Returns:
+        What is wrong with the files that were left out, a line each.
+
+    Raises:
+        UserError: a result cannot be written, or `segment` fails.
+    """
+    faults = []
+    videos = {name: path for name, path in files.items() if path.suffix.lower() in VIDEO_SUFFIXES}
+    images = {name: path for name, path in files.items() if name not in videos}
+
+    def predicted(path):
+        try:
+            photo = read_photo(path)
+            return photo.image, segment(photo)
+        except DamagedFile as error:
+            return error
+
+    with tqdm(total=len(files), unit="file", dynamic_ncols=True) as bar:
+        for name, result in zip(images, in_order(predicted, images.values(), workers), strict=True):
+            if isinstance(result, DamagedFile):
+                faults.append(str(result))
+            else:
+                writer.write(name, *result)
+            bar.update()
+        for name, path in videos.items():
+            try:
+                _predict_video(segment, path, name, writer, workers, bar)
+            except DamagedFile as error:
+                faults.append(str(error))
+            bar.update()
+    return faults
+
+
+def in_order(function, items, workers):
+    """Yields `function(item)` for each item, in order, computed by so many threads.
+
+    No more than one item a thread waits for its turn.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    waiting = collections.deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _predict_video(segment, path, name, writer, workers, bar):
+    """NAME/000001_label.png and so on; the overlays become one video, NAME_overlay.mp4."""
+    rate, frames = read_frames(path)
+
+    def predicted(frame):
+        return frame, segment(Photo(frame, name=str(path)))
+
+    with contextlib.ExitStack() as closing:
+        append = None
+        if "overlay" in writer.pictures:
+            target = writer.path(name, "overlay", ".mp4")
+            append = closing.enter_context(writing_video(target, rate))
+        for number, result in enumerate(in_order(predicted, frames, workers), 1):
+            writer.write(f"{name}/{number:06d}", *result, append)
+            bar.set_postfix(frame=number)
+
+
+class PictureWriter:
+    """Writes results below a directory, and `legend.png`.
+
+    - `NAME_label.png`: class ids, 8 bits, grey.
+    - `NAME_palette.png`: the same ids, with the colours of the classes as palette.
+    - `NAME_overlay.png`: the image tinted by class; a line where two classes meet, which is where
+      the level-set functions of both are zero.
+    - `NAME_confidence.png`: the probability of the class, 0..255 for 0..1, 8 bits, grey.
+
+    Args:
+        output_dir: made if need be.
+        classes, palette: names and RGB colours.
+        pictures: which of `PICTURES`.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+
+    def __init__(self, output_dir, classes, palette, pictures=PICTURES):
+        self.output_dir = pathlib.Path(output_dir)
+        self.palette, self.pictures = [tuple(color) for color in palette], pictures
+        with writing(self.output_dir):
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            legend(classes, self.palette).save(self.output_dir / "legend.png")
+
+    def path(self, name, picture, suffix=".png"):
+        """Where a picture goes; its directory exists."""
+        path = self.output_dir / f"{name}_{picture}{suffix}"
+        make_directory(path.parent)
+        return path
+
+    def write(self, name, image, segmentation, append=None):
+        """Writes the pictures of one image.
+
+        Args:
+            name: without suffix, relative to the output directory.
+            image: uint8 `[H, W, 3]`.
+            segmentation: a `Segmentation`, with confidence.
+            append: takes the overlay instead of a file.
+        """
+        labels = segmentation.labels
+        for picture in self.pictures:
+            if picture == "overlay":
+                drawn = overlay(image, labels, self.palette)
+                if append:
+                    append(drawn)
+                    continue
+                content = png_bytes(drawn)
+            elif picture == "confidence":
+                content = png_bytes(np.round(255 * segmentation.confidence).astype(np.uint8))
+            else:
+                content = png_bytes(labels, self.palette if picture == "palette" else None)
+            path = self.path(name, picture)
+            with writing(path), replacing(path) as temporary:
+                temporary.write_bytes(content)

@@ -1,0 +1,1 @@
+"""Records to shuffled, augmented batches (TensorFlow)."""

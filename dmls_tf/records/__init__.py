@@ -1,0 +1,1 @@
+"""TFRecords: their schema, the conversion of data sets, reading and verification."""

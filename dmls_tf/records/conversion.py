@@ -1,0 +1,178 @@
+"""From lists of sources to a records directory that appears whole, and whose making can be resumed.
+
+Everything is made in a hidden directory beside the target:
+
+    .NAME.partial/records/   finished shards; becomes NAME when all are done
+    .NAME.partial/journal/   an entry for each finished shard
+    .NAME.partial/old/       the records that are being replaced, for a moment
+
+A killed or failed conversion leaves it there, and the same command takes every shard over whose
+sources and settings are the same. A shard is the work of one process; what it holds depends on
+nothing but its sources and the config, and so not on the number of workers.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+
+from dmls_tf.config import IMAGES_PER_SHARD
+from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, merge
+from dmls_tf.errors import UserError
+from dmls_tf.files import writing
+from dmls_tf.records import shards, workers
+
+SKIPPED_FILE = "skipped.txt"
+
+
+def convert(output_dir, spec, splits, config):
+    """Writes the shards of all splits and `dataset.json`.
+
+    Args:
+        output_dir: of the records; must not exist, be empty, or hold just these records, unless
+            the config allows to overwrite records.
+        spec: a `DatasetSpec`.
+        splits: {split: sources}; see `shards.ShardTask`.
+        config: a `ConversionConfig`.
+
+    Returns:
+        The `DatasetInfo` of the records.
+
+    Raises:
+        UserError: the target is in use, or a sample is faulty. No target is made then.
+    """
+    target = pathlib.Path(output_dir).absolute()
+    if not target.name:
+        raise UserError(f"{target}: records need a directory of their own")
+    tasks = {split: _tasks(split, sources, spec, config) for split, sources in splits.items()}
+    with writing(target), _staging(target) as staging:
+        info = _complete(target, spec, tasks, config)
+        if info is None:
+            _check_target(target, config.overwrite)
+            info = _write(staging, spec, tasks, config)
+            _publish(staging, target)
+        shutil.rmtree(staging)
+    return info
+
+
+def _tasks(split, sources, spec, config):
+    if not sources:
+        raise UserError(f"the split {split!r} holds no images")
+    count = min(config.num_shards or -(-len(sources) // IMAGES_PER_SHARD), len(sources))
+    # Neighbours on disk (frames of one video) stay in one shard.
+    edges = [index * len(sources) // count for index in range(count + 1)]
+    return [
+        shards.ShardTask(
+            name=f"{split}-{index:05d}-of-{count:05d}.tfrecord",
+            sources=tuple(sources[edges[index] : edges[index + 1]]),
+            spec=spec,
+            max_side=config.max_side,
+            skip_faulty=config.on_error == "skip",
+        )
+        for index in range(count)
+    ]
+
+
+@contextlib.contextmanager
+def _staging(target):
+    """The directory beside the target, for this process alone; kept if it has a finished shard."""
+    staging = target.with_name(f".{target.name}.partial")
+    (staging / "records").mkdir(parents=True, exist_ok=True)
+    (staging / "journal").mkdir(exist_ok=True)
+    descriptor = os.open(staging, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(f"{target}: another conversion is writing it; wait for it") from None
+    try:
+        yield staging
+    except BaseException as error:
+        finished = len(list((staging / "journal").glob("*.json")))
+        if not finished:
+            shutil.rmtree(staging)
+        elif isinstance(error, (UserError, KeyboardInterrupt)):
+            kept = f"({finished} finished shards are kept; rerun the same command to resume)"
+            raise type(error)(f"{error} {kept}") from error
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _complete(target, spec, tasks, config):
+    """The `DatasetInfo` of a target that holds these very records, else None."""
+    if config.overwrite or not (target / INFO_FILE).is_file():
+        return None
+    info = DatasetInfo.load(target)
+    made = {k: [shard.name for shard in split.shards] for k, split in info.splits.items()}
+    sizes = [split.num_images + split.num_skipped for split in info.splits.values()]
+    same = (
+        info.spec == spec
+        and info.max_side == config.max_side
+        and made == {split: [task.name for task in some] for split, some in tasks.items()}
+        and sizes == [sum(len(task.sources) for task in some) for some in tasks.values()]
+    )
+    return info if same else None
+
+
+def _check_target(target, overwrite):
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UserError(f"{target}: is a file, --output_dir must be a directory")
+    is_records = (target / INFO_FILE).is_file()
+    if any(target.iterdir()) and not (overwrite and is_records):
+        advice = "pass --overwrite to replace it" if is_records else "choose an empty directory"
+        raise UserError(f"{target}: exists and is not empty; {advice}")
+
+
+def _write(staging, spec, tasks, config):
+    """Makes the shards that are missing, then `dataset.json` of all."""
+    records, skipped, splits = staging / "records", [], {}
+    fingerprints = {task.name: task.fingerprint() for some in tasks.values() for task in some}
+    for split, some in tasks.items():
+        journals = _write_split(staging, split, some, fingerprints, config.num_workers)
+        splits[split] = merge([journal.split for journal in journals])
+        if not splits[split].num_images:
+            raise UserError(f"the split {split!r} holds no image that is not faulty")
+        skipped += [f"{split}\t{line}\n" for journal in journals for line in journal.skipped]
+    info = DatasetInfo(spec, splits, config.max_side)
+    names = {shard.name for split in splits.values() for shard in split.shards}
+    for path in records.iterdir():
+        if path.name not in names:  # of other config, or of a killed process
+            path.unlink()
+    if skipped:
+        (records / SKIPPED_FILE).write_text("".join(skipped))
+    info.save(records)
+    return info
+
+
+def _write_split(staging, split, tasks, fingerprints, num_workers):
+    """The `Journal` of each shard of a split, in order."""
+    records, journal_dir = staging / "records", staging / "journal"
+    journals = {}
+    for task in tasks:
+        journal = shards.Journal.load(journal_dir / f"{task.name}.json")
+        if journal and journal.describes(fingerprints[task.name], records):
+            journals[task.name] = journal
+    missing = [task for task in tasks if task.name not in journals]
+    total = sum(len(task.sources) for task in tasks)
+    made = workers.run(
+        shards.write_shard,
+        [(task, fingerprints[task.name], records, journal_dir) for task in missing],
+        num_workers,
+        total,
+        title=split,
+        done=total - sum(len(task.sources) for task in missing),
+    )
+    journals |= {task.name: journal for task, journal in zip(missing, made, strict=True)}
+    return [journals[task.name] for task in tasks]
+
+
+def _publish(staging, target):
+    """Gives the finished records the target's name, in place of what it held."""
+    if target.exists():
+        shutil.rmtree(staging / "old", ignore_errors=True)  # of a run that was killed here
+        target.rename(staging / "old")
+    (staging / "records").rename(target)

@@ -1,0 +1,139 @@
+"""One shard: its samples read, counted and written in a worker process, whole or not at all.
+
+A finished shard leaves a journal entry, which holds what `dataset.json` will say of it; a later
+run that would write the same shard takes it from there.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+from dmls_tf import __version__
+from dmls_tf.datasets import DatasetSpec
+from dmls_tf.datasets.info import ShardInfo, SplitInfo, count_shard
+from dmls_tf.errors import UserError
+from dmls_tf.files import replacing, sha256_of
+from dmls_tf.records import workers
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """What one shard is made of.
+
+    Attributes:
+        name: of the file.
+        sources: objects such as `samples.SourceFiles`: `read(spec, max_side)` gives a `Sample`,
+            `fingerprint()` changes with its content.
+        spec: a `DatasetSpec`.
+        max_side: see `SourceFiles.read`.
+        skip_faulty: leave faulty samples out, instead of failing at the first.
+    """
+
+    name: str
+    sources: tuple
+    spec: DatasetSpec
+    max_side: int | None
+    skip_faulty: bool
+
+    def fingerprint(self):
+        """A digest of all that decides the content of the shard."""
+        parts = [__version__, self.name, self.spec, self.max_side, self.skip_faulty]
+        for source in self.sources:
+            try:
+                parts.append(source.fingerprint())
+            except UserError:
+                if not self.skip_faulty:
+                    raise
+                parts.append(None)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Journal:
+    """What is known of a finished shard.
+
+    Attributes:
+        fingerprint: of its task.
+        split: a `SplitInfo` of this shard alone.
+        skipped: a line for each image that was left out.
+    """
+
+    fingerprint: str
+    split: SplitInfo
+    skipped: list[str]
+
+    def describes(self, fingerprint, directory):
+        """Whether the shard that a task would write is in the directory already."""
+        (shard,) = self.split.shards
+        path = pathlib.Path(directory) / shard.name
+        return (
+            self.fingerprint == fingerprint
+            and path.is_file()
+            and path.stat().st_size == shard.num_bytes
+        )
+
+    def save(self, path):
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def load(cls, path):
+        """The journal entry of a shard, None where there is none that can be read."""
+        try:
+            content = json.loads(pathlib.Path(path).read_text())
+            return cls(**content | {"split": SplitInfo.from_json(content["split"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def write_shard(task, fingerprint, directory, journal_dir):
+    """Writes one shard and its journal entry.
+
+    Args:
+        task: a `ShardTask`.
+        fingerprint: of the task.
+        directory, journal_dir: where the two files go.
+
+    Returns:
+        The `Journal`.
+
+    Raises:
+        UserError: a faulty sample that is not to be skipped, or a disk that does not take it.
+    """
+    from dmls_tf.records.schema import write_records
+
+    path = pathlib.Path(directory) / task.name
+    label_pixels, skipped = [], []
+    with replacing(path) as temporary:
+        write_records(temporary, _records(task, label_pixels, skipped))
+        size, digest = temporary.stat().st_size, sha256_of(temporary)
+    shard = ShardInfo(task.name, len(label_pixels), size, digest)
+    split = count_shard(shard, label_pixels, task.spec.num_classes, len(skipped))
+    journal = Journal(fingerprint, split, skipped)
+    journal.save(pathlib.Path(journal_dir) / f"{task.name}.json")
+    return journal
+
+
+def _records(task, label_pixels, skipped):
+    """Serialised records; the counts and the faults of the samples are appended on the way."""
+    from dmls_tf.records.schema import encode_record
+
+    for source in task.sources:
+        try:
+            sample = source.read(task.spec, task.max_side)
+        except UserError as error:
+            if not task.skip_faulty:
+                raise
+            skipped.append(str(error))
+        else:
+            label_pixels.append(sample.label_pixels)
+            yield encode_record(
+                sample.image_bytes,
+                sample.image_format,
+                sample.filename,
+                sample.shape,
+                sample.label_png,
+                sample.instance_png,
+            )
+        workers.report_progress()

@@ -1,0 +1,149 @@
+"""What comes of photographs and videos, locally and by a served model."""
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dmls_tf.errors import UserError
+from dmls_tf.images.videos import read_frames, writing_video
+from dmls_tf.inference.prediction import PictureWriter, find_files, in_order, predict_files
+from dmls_tf.inference.segmentation import Segmentation
+from tests.helpers import failed, run_here, succeeded
+
+CLASSES = ["red", "blue", "green"]
+PALETTE = [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
+
+
+def by_colour(photo):
+    """The strongest channel as class."""
+    shares = photo.image / np.maximum(photo.image.sum(-1, keepdims=True), 1)
+    return Segmentation(photo.image.argmax(-1).astype(np.uint8), shares.max(-1).astype(np.float32))
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+def test_files_directories_and_globs(tmp_path):
+    for name in ("a.jpg", "b.PNG", "ride.mp4", "deep/down/a.jpeg", "notes.txt"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    root = tmp_path / "in"
+    found = find_files([root])
+    assert set(found) == {"a", "b", "ride", "deep/down/a"}
+    assert found["deep/down/a"] == root / "deep/down/a.jpeg"
+    assert set(find_files([f"{root}/*.jpg", root / "ride.mp4"])) == {"a", "ride"}
+    assert set(find_files([root / "a.jpg", f"{root}/*.jpg"])) == {"a"}
+    with pytest.raises(UserError, match=r"deep/down/a.jpeg and .*a.jpg: their results would both"):
+        find_files([root / "a.jpg", root / "deep/down/a.jpeg"])
+    with pytest.raises(UserError, match="gone: no such file"):
+        find_files([root / "gone"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no images or videos"):
+        find_files([tmp_path / "empty"])
+
+
+def test_pictures_of_a_photograph(scene, tmp_path):
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    out = tmp_path / "out"
+    writer = PictureWriter(out, CLASSES, PALETTE)
+    faults = predict_files(
+        by_colour, find_files([tmp_path / "a.png", tmp_path / "cut.png"]), writer
+    )
+    assert faults == [f"{tmp_path / 'cut.png'}: a damaged JPEG or PNG image"]
+    names = {f"a_{picture}.png" for picture in ("label", "palette", "overlay", "confidence")}
+    assert {path.name for path in out.iterdir()} == names | {"legend.png"}
+    label = scene.argmax(-1)
+    np.testing.assert_array_equal(read(out / "a_label.png"), label)
+    coloured = Image.open(out / "a_palette.png")
+    np.testing.assert_array_equal(np.asarray(coloured), label)
+    np.testing.assert_array_equal(np.asarray(coloured.convert("RGB")), np.array(PALETTE)[label])
+    shares = (scene / scene.sum(-1, keepdims=True)).max(-1)
+    np.testing.assert_allclose(read(out / "a_confidence.png"), 255 * shares, atol=0.51)
+    overlay = read(out / "a_overlay.png")
+    border = (overlay == 255).all(-1)
+    assert 0 < border.mean() < 0.3
+    flat = ~border & (label == 0)
+    tinted = 0.5 * scene[flat] + 0.5 * np.array(PALETTE[0])
+    np.testing.assert_allclose(overlay[flat], tinted, atol=0.51)
+
+
+def test_a_video_becomes_frames_and_a_video(scene, tmp_path):
+    pytest.importorskip("av")
+    frames = [np.roll(scene, 5 * i, 1) for i in range(4)]
+    with writing_video(tmp_path / "ride.mp4", 10) as append:
+        for frame in frames:
+            append(frame)
+    rate, found = read_frames(tmp_path / "ride.mp4")
+    found = list(found)
+    assert (rate, len(found)) == (10, 4)
+    for frame, other in zip(frames, found, strict=True):
+        assert np.abs(frame.astype(int) - other).mean() < 8  # it is compressed
+    writer = PictureWriter(tmp_path / "out", CLASSES, PALETTE, ["label", "overlay"])
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes((tmp_path / "ride.mp4").read_bytes()[:300])
+    files = find_files([tmp_path / "ride.mp4", broken])
+    assert predict_files(by_colour, files, writer) == [f"{broken}: not a readable video"]
+    made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    labels = {f"ride/{i:06d}_label.png" for i in range(1, 5)}
+    assert made == {"ride_overlay.mp4", "legend.png"} | labels
+    np.testing.assert_array_equal(read(tmp_path / "out/ride/000003_label.png"), found[2].argmax(-1))
+    _, drawn = read_frames(tmp_path / "out/ride_overlay.mp4")
+    assert [frame.shape for frame in drawn] == [(40, 60, 3)] * 4
+
+
+def test_threads_keep_the_order_and_bound_what_waits():
+    started = []
+
+    def slow_at_first(number):
+        started.append(number)
+        time.sleep(0.2 if number == 0 else 0.0)
+        return number * number
+
+    found = in_order(slow_at_first, iter(range(40)), workers=3)
+    assert next(found) == 0
+    assert len(started) <= 7
+    assert list(found) == [number * number for number in range(1, 40)]
+
+
+@pytest.mark.slow
+def test_the_command_takes_networks_exports_and_servers(
+    trained, exported, synthetic_records, tmp_path
+):
+    servers = pytest.importorskip("tests.prediction_servers")
+    images = shutil.copytree(synthetic_records / "png" / "val", tmp_path / "images")
+    (images / "damaged.jpg").write_text("no image")
+    Image.new("RGB", (2000, 1600)).save(images / "large.png")
+    served = servers.served_from(exported)
+    with servers.rest_server(served) as rest, servers.grpc_server(served) as grpc:
+        sources = {
+            "network": [f"--model={trained}"],
+            "exported": [f"--model={exported.parent}"],
+            "rest": [f"--server={rest}"],
+            "grpc": [f"--server={grpc}", "--protocol=grpc"],
+        }
+        for name, source in sources.items():
+            out = f"--output_dir={tmp_path / name}"
+            done = run_here("scripts/predict.py", *source, f"--images={images}", out)
+            count = 5 if name == "network" else 4
+            assert f"wrote pictures of {count} files" in succeeded(done)
+            assert f"left out {images}/damaged.jpg: not a readable" in done.stderr
+            assert ("large.png: 1600 x 2000 pixels" in done.stderr) == (name != "network")
+    (tmp_path / "network" / "large_label.png").unlink()
+    labels = [path.name for path in (tmp_path / "network").glob("*_label.png")]
+    assert len(labels) == 4
+    for name in ("exported", "rest", "grpc"):
+        assert (
+            read(tmp_path / name / "legend.png").shape
+            == read(tmp_path / "network" / "legend.png").shape
+        )
+        for label in labels:
+            one, other = (read(tmp_path / which / label) for which in ("network", name))
+            np.testing.assert_array_equal(one, other)
+    done = run_here("scripts/predict.py", f"--images={images}", f"--output_dir={tmp_path}")
+    failed(done, "either --model or --server")
