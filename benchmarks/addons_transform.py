@@ -1,22 +1,20 @@
-"""Times tensorflow-addons' transform in its own environment: FILE.npy holds uint8 `[B,H,W,C]`."""
-
-import sys
+"""tensorflow-addons' transform, in an environment of its own."""
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_addons as tfa
 
-from benchmarks.timing import median_ms, report
-
-mask = tf.constant(np.load(sys.argv[1]))
-planes = tf.transpose(mask, (0, 3, 1, 2))
-planes = tf.reshape(planes, (-1, *planes.shape[2:], 1))
-single = [plane[None] for plane in tf.unstack(planes)]
+from benchmarks.timing import median_ms
 
 
-report(
-    {
-        "one by one": median_ms(lambda: [tfa.image.euclidean_dist_transform(p) for p in single]),
-        "one batch": median_ms(lambda: tfa.image.euclidean_dist_transform(planes)),
+def times(path):
+    """{way of calling: ms} for the masks of a file, uint8 `[B, H, W, C]`."""
+    import tensorflow as tf
+    import tensorflow_addons as tfa
+
+    planes = tf.transpose(np.load(path), (0, 3, 1, 2))
+    planes = tf.reshape(planes, (-1, *planes.shape[2:], 1))
+    single = [plane[None] for plane in tf.unstack(planes)]
+    transform = tfa.image.euclidean_dist_transform
+    return {
+        "one by one": median_ms(lambda: [transform(plane) for plane in single]),
+        "one batch": median_ms(lambda: transform(planes)),
     }
-)

@@ -7,7 +7,6 @@ each file by `shutil.copy` and has Pillow decode it. The two take turns in one p
 medians of the rounds.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import functools
@@ -15,29 +14,58 @@ import itertools
 import os
 import pathlib
 import shutil
-import statistics
 import tempfile
 import threading
-import time
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import measure_in_child, report, table
-from data_prep import camvid_to_tfrecord, cityscapes_to_tfrecord, conversion, shards
-from data_prep.samples import SourceFiles
-from data_prep.synthetic_scenes import SYNTHETIC, draw_scene
+from benchmarks.options import run
+from benchmarks.processes import in_child
+from benchmarks.timing import memory_mib, seconds_of, side_by_side, table
+from data_prep import camvid_to_tfrecord, cityscapes_to_tfrecord
+from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import CAMVID, CITYSCAPES
+from dmls_tf.datasets.synthetic_scenes import SYNTHETIC, draw_scene
+from dmls_tf.records import shards
+from dmls_tf.records.conversion import convert
+from dmls_tf.records.samples import SourceFiles
 
-ROUNDS = 5
 FINE = functools.partial(cityscapes_to_tfrecord.find_files, "gtFine")
 DATA_SETS = {"CamVid": (CAMVID, camvid_to_tfrecord.find_files), "Cityscapes": (CITYSCAPES, FINE)}
 
 
+def main(camvid: str, cityscapes: str, rounds: int = 5):
+    roots = {"CamVid": camvid, "Cityscapes": cityscapes}
+    for measure, title, columns in (
+        (measure_share, "One process", ["images/s", "copy and check", "ratio"]),
+        (measure_workers, "Gain of a second process", ["images/s, 1", "images/s, 2", "ratio"]),
+    ):
+        given = {name: (name, root, rounds) for name, root in roots.items()}
+        table(title, columns, [(name, in_child(measure, *some)) for name, some in given.items()])
+    rows = [(count, in_child(measure_growth, count)) for count in (2_000, 20_000)]
+    table("Pairs of 32 x 48 pixels, two workers", ["ms per image", "peak MiB, all processes"], rows)
+
+
 def sources_of(name, root, count):
-    """So many sources of a training split, over and over."""
-    found = [SourceFiles(*map(str, paths)) for paths in DATA_SETS[name][1](root, "train")]
+    """That many sources of a training split, over and over."""
+    paths = DATA_SETS[name][1](pathlib.Path(root), "train")
+    found = [SourceFiles(*map(str, some)) for some in paths]
     return tuple(itertools.islice(itertools.cycle(found), count))
+
+
+def measure_share(name, root, rounds):
+    """[images/s, those of the peer, median of the ratios], one process each."""
+    sources = sources_of(name, root, 367 if name == "CamVid" else 16)
+    task = shards.ShardTask("train.tfrecord", sources, DATA_SETS[name][0], None, False)
+    with tempfile.TemporaryDirectory() as directory:
+
+        def write(task=task):
+            return len(sources) / seconds_of(shards.write_shard, task, "", directory, directory)
+
+        write(dataclasses.replace(task, sources=sources[:4]))  # imports TensorFlow
+        peer = functools.partial(seconds_of, copy_and_check, sources, directory)
+        return side_by_side(write, lambda: len(sources) / peer(), rounds)
 
 
 def copy_and_check(sources, directory):
@@ -47,62 +75,34 @@ def copy_and_check(sources, directory):
             Image.open(shutil.copy(path, directory)).load()
 
 
-def timed(function, *arguments):
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
-
-
-def measure_share(name, root):
-    """[images/s, those of the peer, median of the ratios], one process each."""
-    sources = sources_of(name, pathlib.Path(root), 367 if name == "CamVid" else 16)
-    task = shards.ShardTask("train.tfrecord", sources, DATA_SETS[name][0], None, False)
-    ours, peers = [], []
-    with tempfile.TemporaryDirectory() as directory:
-        timed(
-            shards.write_shard, dataclasses.replace(task, sources=sources[:4]), "", *[directory] * 2
-        )
-        for _ in range(ROUNDS):
-            peers.append(len(sources) / timed(copy_and_check, sources, directory))
-            ours.append(len(sources) / timed(shards.write_shard, task, "", directory, directory))
-    ratios = [one / two for one, two in zip(ours, peers, strict=True)]
-    return [statistics.median(values) for values in (ours, peers, ratios)]
-
-
-def measure_workers(name, root):
+def measure_workers(name, root, rounds):
     """[images/s with one worker, with two, median of the ratios], after the workers' start."""
-    count = 2400 if name == "CamVid" else 64
-    sources = list(sources_of(name, pathlib.Path(root), count))
-    rates = {1: [], 2: []}
-    for workers in [1, *[1, 2] * ROUNDS]:  # the first, which imports TensorFlow, is not counted
-        settings = conversion.Settings(num_workers=workers, num_shards=16)
+    sources = sources_of(name, root, 2400 if name == "CamVid" else 64)
+
+    def rate(num_workers):
+        config = ConversionConfig(num_workers=num_workers, num_shards=16)
+        splits = {"train": sources}
         with tempfile.TemporaryDirectory() as directory:
-            seconds = timed(
-                conversion.convert,
-                f"{directory}/out",
-                DATA_SETS[name][0],
-                {"train": sources},
-                settings,
-            )
-        rates[workers].append(count / seconds)
-    one, two = rates[1][1:], rates[2]
-    ratios = [b / a for a, b in zip(one, two, strict=True)]
-    return [statistics.median(values) for values in (one, two, ratios)]
+            spec = DATA_SETS[name][0]
+            return len(sources) / seconds_of(convert, f"{directory}/out", spec, splits, config)
+
+    rate(1)  # imports TensorFlow
+    two, one, ratio = side_by_side(lambda: rate(2), lambda: rate(1), rounds)
+    return [one, two, ratio]
 
 
 def measure_growth(count):
-    """[ms an image, peak MiB of this process and its workers together] for so many small pairs."""
+    """[ms per image, peak MiB of this process and its workers] for that many small pairs."""
     os.setpgrp()  # by which the workers are known
     with tempfile.TemporaryDirectory() as directory:
-        root = pathlib.Path(directory)
-        sources = list(_small_pairs(root, int(count)))
-        settings = conversion.Settings(num_workers=2)
-        conversion.convert(root / "warm", SYNTHETIC, {"train": sources[:10]}, settings)
+        root, config = pathlib.Path(directory), ConversionConfig(num_workers=2)
+        sources = list(_small_pairs(root, count))
+        convert(root / "warm", SYNTHETIC, {"train": sources[:10]}, config)
         peak, done = [], threading.Event()
         threading.Thread(target=_watch_memory, args=(peak, done), daemon=True).start()
-        seconds = timed(conversion.convert, root / "out", SYNTHETIC, {"train": sources}, settings)
+        seconds = seconds_of(convert, root / "out", SYNTHETIC, {"train": sources}, config)
         done.set()
-    return [1e3 * seconds / int(count), max(peak)]
+    return [1e3 * seconds / count, max(peak)]
 
 
 def _watch_memory(peak, done):
@@ -110,9 +110,9 @@ def _watch_memory(peak, done):
     while not done.wait(0.25):
         total = 0
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # ended meanwhile
                 if os.getpgid(int(entry.name)) == os.getpgrp():
-                    total += int((entry / "statm").read_text().split()[1]) * 4096 / 2**20
+                    total += memory_mib("VmRSS", entry.name)
         peak.append(total)
 
 
@@ -125,27 +125,5 @@ def _small_pairs(root, count):
         yield SourceFiles(*paths)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--camvid")
-    parser.add_argument("--cityscapes")
-    parser.add_argument("--part", nargs="+", help="for the child processes")
-    options = parser.parse_args()
-    if options.part:
-        part, *arguments = options.part
-        parts = {"share": measure_share, "workers": measure_workers, "growth": measure_growth}
-        return report(parts[part](*arguments))
-    roots = {"CamVid": options.camvid, "Cityscapes": options.cityscapes}
-    for part, title, columns in (
-        ("share", "One process", ["images/s", "copy and check", "ratio"]),
-        ("workers", "Gain of a second process", ["images/s, 1", "images/s, 2", "ratio"]),
-    ):
-        rows = [(k, measure_in_child(__file__, "--part", part, k, v)) for k, v in roots.items()]
-        table(title, columns, rows)
-    counts = (2_000, 20_000)
-    rows = [(n, measure_in_child(__file__, "--part", "growth", n)) for n in counts]
-    table("Pairs of 32 x 48 pixels, two workers", ["ms an image", "peak MiB, all processes"], rows)
-
-
 if __name__ == "__main__":
-    main()
+    run(main)

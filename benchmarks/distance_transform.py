@@ -9,16 +9,60 @@ makes it). Ratios are to its op called with one channel after another, as its do
 and with all of them as one batch of images, which runs on every core.
 """
 
-import argparse
-import sys
+import contextlib
+import functools
+import importlib
 import tempfile
 
 import numpy as np
 
-from benchmarks.timing import ROOT, measure_in_child, median_ms, medians, report, table, time_ways
+from benchmarks import addons_transform
+from benchmarks.options import run
+from benchmarks.processes import ROOT, in_child
+from benchmarks.timing import median_ms, medians, table, time_ways
+from dmls_tf.errors import UserError
 
 ADDONS = ROOT / ".venv-addons/bin/python"
-ADDONS_SCRIPT = ROOT / "benchmarks/addons_transform.py"
+LIBRARIES = {
+    "SciPy": ("scipy.ndimage", lambda ndimage, plane: ndimage.distance_transform_edt(plane)),
+    "OpenCV": (
+        "cv2",
+        lambda cv2, plane: cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE),
+    ),
+    "edt": ("edt", lambda edt, plane: edt.edt(plane, parallel=0)),
+}
+
+
+def main(size: int = 512, num_classes: int = 19, rounds: int = 3):
+    if not ADDONS.exists():
+        raise UserError("no .venv-addons with tensorflow-addons; scripts/test.sh makes it")
+    mask = masks(size, num_classes)
+    measured = []
+    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+        np.save(file.name, mask.astype(np.uint8))
+        for _ in range(rounds):
+            numbers = {"addons": in_child(addons_transform.times, file.name, python=str(ADDONS))}
+            for backend in ("tensorflow", "jax"):
+                numbers |= in_child(ours, size, num_classes, backend=backend)
+            measured.append(numbers | {"libraries": libraries(mask)})
+    found = medians(measured)
+    addons, peers = found.pop("addons"), found.pop("libraries")
+
+    def row(name, ms, transforms=1):
+        """Beside that many transforms by tensorflow-addons."""
+        ratios = [ms / transforms / addons[way] for way in ("one by one", "one batch")]
+        return name, [ms, *ratios]
+
+    shape, columns = f"1 x {size} x {size} x {num_classes}", ["ms", "to one by one", "to one batch"]
+    rows = [row(f"tensorflow-addons, {way}", ms) for way, ms in addons.items()]
+    for name in LIBRARIES:
+        missing = (name, ["not installed", *2 * ["not measured"]])
+        rows.append(row(name, peers[name]) if name in peers else missing)
+    table(f"Exact transforms of {shape} by others", columns, rows)
+    rows = [row(name, ms, 2 if name.startswith("signed") else 1) for name, ms in found.items()]
+    table(f"dmls_tf.ops, {shape}; signed ones against 2N transforms", columns, rows)
+    error = in_child(largest_error, size, num_classes)
+    print(f"\nLargest difference of the exact transform from SciPy: {error:.1e} pixels")
 
 
 def partition(size, num_classes):
@@ -30,15 +74,20 @@ def partition(size, num_classes):
     return smooth.argmax(0).astype(np.int32)[None]
 
 
-def ours(labels, num_classes):
+def masks(size, num_classes):
+    """Of the partition, "not class i": bool `[1, size, size, N]`."""
+    return partition(size, num_classes)[..., None] != np.arange(num_classes)
+
+
+def ours(size, num_classes):
     """{function and way of compiling: ms} on the backend of this process."""
     from keras import ops
 
     from dmls_tf.ops import euclidean_distance_transform, signed_distance
-    from dmls_tf.ops.distance_transform import signed_distance_phases_first
+    from dmls_tf.ops.banded_distance import signed_distance_phases_first
 
-    mask = ops.convert_to_tensor(labels[..., None] != np.arange(num_classes))
-    labels = ops.convert_to_tensor(labels)
+    mask = ops.convert_to_tensor(masks(size, num_classes))
+    labels = ops.convert_to_tensor(partition(size, num_classes))
     functions = {
         "exact": (euclidean_distance_transform, mask),
         "up to 8": (lambda m: euclidean_distance_transform(m, 8), mask),
@@ -56,84 +105,36 @@ def ours(labels, num_classes):
     }
 
 
+def planes_of(mask):
+    """The channels of a mask, `[N, H, W]`, each contiguous."""
+    return np.ascontiguousarray(np.moveaxis(mask[0], -1, 0).astype(np.uint8))
+
+
 def libraries(mask):
-    """{library: ms} of the loop over all channels, or None where it is not installed."""
-    from scipy import ndimage
+    """{library: ms} of the loop over all channels, for those that are installed."""
 
-    planes = np.ascontiguousarray(np.moveaxis(mask[0], -1, 0).astype(np.uint8))
-    numbers = {"SciPy": median_ms(lambda: [ndimage.distance_transform_edt(p) for p in planes], 3)}
-    try:
-        import cv2
+    def loop(transform, library):
+        return [transform(library, plane) for plane in planes]
 
-        exact = (cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        numbers["OpenCV"] = median_ms(lambda: [cv2.distanceTransform(p, *exact) for p in planes])
-    except ImportError:
-        numbers["OpenCV"] = None
-    try:
-        import edt
-
-        numbers["edt"] = median_ms(lambda: [edt.edt(p, parallel=0) for p in planes])
-    except ImportError:
-        numbers["edt"] = None
+    planes, numbers = planes_of(mask), {}
+    for name, (module, transform) in LIBRARIES.items():
+        with contextlib.suppress(ImportError):
+            library = importlib.import_module(module)
+            numbers[name] = median_ms(functools.partial(loop, transform, library))
     return numbers
 
 
-def largest_error(mask):
+def largest_error(size, num_classes):
     """Of the exact transform against SciPy, in pixels."""
     from scipy import ndimage
 
     from dmls_tf.ops import euclidean_distance_transform
 
+    mask = masks(size, num_classes)
     found = np.asarray(euclidean_distance_transform(mask))[0]
-    planes = np.moveaxis(mask[0], -1, 0)
-    expected = np.stack([ndimage.distance_transform_edt(p) for p in planes], axis=-1)
-    return float(np.abs(found - expected).max())
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--num_classes", type=int, default=19)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--part", choices=["all", "ours", "error"], default="all")
-    options = parser.parse_args()
-    if not ADDONS.exists():
-        sys.exit("error: no .venv-addons with tensorflow-addons; scripts/test.sh makes it")
-    labels = partition(options.size, options.num_classes)
-    mask = labels[..., None] != np.arange(options.num_classes)
-    if options.part == "ours":
-        return report(ours(labels, options.num_classes))
-    if options.part == "error":
-        return report(largest_error(mask))
-
-    given = [f"--size={options.size}", f"--num_classes={options.num_classes}"]
-    rounds = []
-    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
-        np.save(file.name, mask.astype(np.uint8))
-        for _ in range(options.rounds):
-            numbers = {"addons": measure_in_child(ADDONS_SCRIPT, file.name, python=ADDONS)}
-            for backend in ("tensorflow", "jax"):
-                numbers |= measure_in_child(__file__, *given, "--part=ours", backend=backend)
-            rounds.append(numbers | {"libraries": libraries(mask)})
-    found = medians(rounds)
-    addons, peers = found.pop("addons"), found.pop("libraries")
-    one, batch = addons["one by one"], addons["one batch"]
-    peers = {f"tensorflow-addons, {name}": ms for name, ms in addons.items()} | peers
-    rows = [
-        (name, [ms, ms / one, ms / batch] if ms else ["not installed"] + 2 * ["not measured"])
-        for name, ms in peers.items()
-    ]
-    shape = f"1 x {options.size} x {options.size} x {options.num_classes}"
-    columns = ["ms", "to one by one", "to one batch"]
-    table(f"Exact transforms of {shape} by others", columns, rows)
-    rows = []
-    for name, ms in found.items():
-        calls = 2 if name.startswith("signed") else 1
-        rows.append((name, [ms, ms / (calls * one), ms / (calls * batch)]))
-    table(f"dmls_tf.ops, {shape}; signed ones against 2N transforms", columns, rows)
-    error = measure_in_child(__file__, *given, "--part=error")
-    print(f"\nLargest difference of the exact transform from SciPy: {error:.1e} pixels")
+    expected = [ndimage.distance_transform_edt(plane) for plane in planes_of(mask)]
+    return float(np.abs(found - np.stack(expected, axis=-1)).max())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

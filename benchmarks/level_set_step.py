@@ -6,33 +6,64 @@
 rise of the process's peak over what it held before, TF graph.
 """
 
-import argparse
-import resource
-
 import numpy as np
 
 from benchmarks.distance_transform import partition
-from benchmarks.timing import measure_in_child, report, table, time_ways
+from benchmarks.options import run
+from benchmarks.processes import in_child
+from benchmarks.timing import memory_mib, table, time_ways
 
-SIZE = 512
+
+def main(size: int = 512):
+    found = in_child(times, size)
+    for name, ways in in_child(times, size, backend="jax").items():
+        found[name] |= ways
+    base = found["phi + F, N = 19"]
+    rows = [
+        (f"{name}, {way}", [ms, ms / base[way]])
+        for name, ways in found.items()
+        for way, ms in ways.items()
+    ]
+    table(f"One image of {size} x {size}", ["ms", "ratio to phi + F, N = 19"], rows)
+    rows = []
+    for kind, tail in (("step", ""), ("layer", ", 3 steps")):
+        few, all_of_24 = found[f"{kind}, 24 of N = 150{tail}"], found[f"{kind}, N = 24{tail}"]
+        rows.append((kind, [few[way] / all_of_24[way] for way in base]))
+    table("24 present phases of N = 150, ratio to N = 24", list(base), rows)
+    more, phi = in_child(memory, size)
+    print(f"\nA step with its gradient, N = 19: {more:.0f} MiB more, {more / phi:.1f} times phi")
 
 
-def inputs(num_classes, present):
-    """phi and F `[1, N, H, W]` of a partition of which `present` classes have pixels."""
+def inputs(size, num_classes, present):
+    """Labels `[1, H, W]` of which `present` classes have pixels, phi and F `[1, N, H, W]`."""
     from keras import ops
 
-    from dmls_tf.ops.distance_transform import signed_distance_phases_first
+    from dmls_tf.ops.banded_distance import signed_distance_phases_first
 
-    labels = partition(SIZE, present)
+    labels = partition(size, present)
     phi = signed_distance_phases_first(labels, num_classes, 8)
     force = np.random.default_rng(1).uniform(-1, 1, phi.shape).astype(np.float32)
     return ops.convert_to_tensor(labels), phi, ops.convert_to_tensor(force)
 
 
+def times(size):
+    """{what: {way of compiling: ms}} on the backend of this process."""
+    _, phi, force = inputs(size, 19, 19)
+    numbers = {"phi + F, N = 19": time_ways(lambda a, b: a + b, phi, force)}
+    numbers["step, N = 19"] = time_ways(step, phi, force)
+    labels, phi, force = inputs(size, 24, 24)
+    numbers["step, N = 24"] = time_ways(step, phi, force)
+    numbers["layer, N = 24, 3 steps"] = time_ways(layer(None), as_logits(phi), as_logits(force))
+    labels, phi, force = inputs(size, 150, 24)
+    numbers["step, 24 of N = 150"] = time_ways(step_of_largest, labels, phi, force)
+    few = time_ways(layer(24), as_logits(phi), as_logits(force))
+    return numbers | {"layer, 24 of N = 150, 3 steps": few}
+
+
 def step(phi, force):
     from dmls_tf.ops import evolve
 
-    return evolve(phi, force, num_steps=1, dt=0.4)
+    return evolve(phi, force, evolution_steps=1, dt=0.4)
 
 
 def step_of_largest(labels, phi, force, count=24):
@@ -42,41 +73,30 @@ def step_of_largest(labels, phi, force, count=24):
 
     num_classes = phi.shape[1]
     phases = largest_phases(labels, num_classes, count)
-    return evolve(select(phi, phases), select(force, phases), 1, 0.4, curvature_mean=num_classes)
-
-
-def times():
-    _, phi, force = inputs(19, 19)
-    numbers = {"phi + F, N = 19": time_ways(lambda a, b: a + b, phi, force)}
-    numbers["step, N = 19"] = time_ways(step, phi, force)
-    labels, phi, force = inputs(24, 24)
-    numbers["step, N = 24"] = time_ways(step, phi, force)
-    numbers["layer, N = 24, 3 steps"] = time_ways(layer(None), phi_last(phi), phi_last(force))
-    labels, phi, force = inputs(150, 24)
-    numbers["step, 24 of N = 150"] = time_ways(step_of_largest, labels, phi, force)
-    few = time_ways(layer(24), phi_last(phi), phi_last(force))
-    numbers["layer, 24 of N = 150, 3 steps"] = few
-    return numbers
+    return evolve(select(phi, phases), select(force, phases), 1, 0.4, num_phases=num_classes)
 
 
 def layer(max_phases):
+    """The layer with curvature."""
+    from dmls_tf.config import LevelSetConfig
     from dmls_tf.layers import MultiphaseLevelSet
 
-    return MultiphaseLevelSet(max_phases=max_phases)
+    config = LevelSetConfig(evolution_steps=3, dt=0.4, epsilon=1.0, max_phases=max_phases)
+    return MultiphaseLevelSet(config)
 
 
-def phi_last(planes):
-    """Level sets as scores `[1, H, W, N]`, the largest inside."""
+def as_logits(planes):
+    """Level sets as logits `[1, H, W, N]`, the largest inside."""
     from keras import ops
 
     return -ops.transpose(planes, (0, 2, 3, 1))
 
 
-def memory():
-    """Peak MiB of a step with its gradient, and of phi alone."""
+def memory(size):
+    """MiB by which a step with its gradient raises the peak, and MiB of phi."""
     import tensorflow as tf
 
-    _, phi, force = inputs(19, 19)
+    _, phi, force = inputs(size, 19, 19)
 
     @tf.function
     def gradient(phi, force):
@@ -85,39 +105,10 @@ def memory():
             total = tf.reduce_sum(step(phi, force) ** 2)
         return tape.gradient(total, [phi, force])
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory_mib()
     gradient(phi, force)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"MiB": (after - before) / 1024, "MiB of phi": 4 * np.prod(phi.shape) / 2**20}
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=["all", "times", "memory"], default="all")
-    part = parser.parse_args().part
-    if part != "all":
-        return report(times() if part == "times" else memory())
-    found = measure_in_child(__file__, "--part=times")
-    for name, ways in measure_in_child(__file__, "--part=times", backend="jax").items():
-        found[name] |= ways
-    base = found["phi + F, N = 19"]
-    rows = [
-        (f"{name}, {way}", [ms, ms / base[way]])
-        for name, ways in found.items()
-        for way, ms in ways.items()
-    ]
-    table(f"One image of {SIZE} x {SIZE}", ["ms", "ratio to phi + F, N = 19"], rows)
-    rows = []
-    for kind, tail in (("step", ""), ("layer", ", 3 steps")):
-        few, all_of_24 = found[f"{kind}, 24 of N = 150{tail}"], found[f"{kind}, N = 24{tail}"]
-        rows.append((kind, [few[way] / all_of_24[way] for way in base]))
-    table("24 present phases of N = 150, ratio to N = 24", list(base), rows)
-    peak = measure_in_child(__file__, "--part=memory")
-    print(
-        f"\nA step with its gradient, N = 19: {peak['MiB']:.0f} MiB more, "
-        f"{peak['MiB'] / peak['MiB of phi']:.1f} times phi"
-    )
+    return memory_mib() - before, float(4 * np.prod(phi.shape) / 2**20)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

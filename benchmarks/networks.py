@@ -1,21 +1,21 @@
 """The networks that benchmarks compare, with random weights: ours and those of others.
 
 A builder takes the shape of the images, `(B, H, W, 3)`, and N, and returns a Keras model and its
-call, images -> scores. It imports its framework itself, for segmentation_models needs an
+call, images -> logits. It imports its framework itself, for segmentation_models needs an
 environment without Keras 3.
 """
 
-import contextlib
 import os
-import sys
 
 import numpy as np
+
+from benchmarks.timing import memory_mib
 
 SEGMENTATION_MODELS_MULTIPLE = 48  # what PSPNet's pooling wants the sides to be divisible by
 
 
 def dmls(shape, num_classes, metadata=None, **settings):
-    """Ours, whose prior counts: `settings` are fields of `ModelConfig`. A call gives the answer."""
+    """Ours, whose prior counts: `settings` are fields of `ModelConfig`. A call gives the last P."""
     from dmls_tf.config import ModelConfig
     from dmls_tf.models import build_dmls
 
@@ -27,7 +27,7 @@ def dmls(shape, num_classes, metadata=None, **settings):
 
 def fcn8s(shape, num_classes, backbone):
     """The paper's baseline, without recurrence and level sets."""
-    settings = {"network": "fcn8s", "backbone": backbone, "num_steps": 1, "level_set": False}
+    settings = {"network": "fcn8s", "backbone": backbone, "recurrent_steps": 1, "level_set": None}
     return dmls(shape, num_classes, **settings)
 
 
@@ -36,7 +36,7 @@ def deeplab(shape, num_classes, output_stride):
 
     KerasHub has no dilated ResNet. At 16 the last stage has no stride, and no dilation either,
     for the same operations. KerasHub takes a map's stride from its name: the last is "P5" at stride
-    32 and has to be "P4" at 16, or the scores would be twice as large as the image.
+    32 and has to be "P4" at 16, or the logits would be twice as large as the image.
     """
     import keras_hub
 
@@ -68,8 +68,7 @@ def deeplab(shape, num_classes, output_stride):
 def segmentation_models(shape, num_classes, architecture):
     """PSPNet or FPN with ResNet-50, of the package of that name (tf.keras, Keras 2)."""
     os.environ["SM_FRAMEWORK"] = "tf.keras"
-    with contextlib.redirect_stdout(sys.stderr):  # it greets
-        import segmentation_models
+    import segmentation_models
 
     model = getattr(segmentation_models, architecture)(
         "resnet50",
@@ -84,14 +83,33 @@ def segmentation_models(shape, num_classes, architecture):
 BUILDERS = {builder.__name__: builder for builder in (dmls, fcn8s, deeplab, segmentation_models)}
 
 
-def gigaflops(call, shape):
-    """Floating-point operations of a call, by TensorFlow's profiler; a multiply-add is two.
+def alone(builder, shape, **settings):
+    """One network in a process of its own, {request: function}; see `processes.Child`.
 
-    As `dmls_tf.evaluation.complexity.count_flops`, where that cannot be imported.
+    Requests: "call" (a TF graph, float32); "peak" (MiB) and "rise" (of it over the loaded network);
+    "parameters" (M); "GFLOPs" (of a call; by TensorFlow's profiler, a multiply-add is two).
     """
     import tensorflow as tf
 
-    graph = tf.function(call).get_concrete_function(tf.TensorSpec(shape)).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops / 1e9
+    model, call = BUILDERS[builder](shape, **settings)
+    images, compiled = random_images(shape), tf.function(call)
+    loaded = memory_mib("VmRSS")
+
+    def gigaflops():  # `dmls_tf.evaluation.complexity.count_flops` needs Keras 3
+        graph = tf.function(call).get_concrete_function(tf.TensorSpec(shape)).graph
+        options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+        options["output"] = "none"
+        return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops / 1e9
+
+    return {
+        "call": lambda: list(compiled(images).numpy().shape),
+        "peak": memory_mib,
+        "rise": lambda: memory_mib() - loaded,
+        "parameters": lambda: model.count_params() / 1e6,
+        "GFLOPs": gigaflops,
+    }
+
+
+def random_images(shape):
+    """Pixels 0..255, float32 of this shape."""
+    return np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)

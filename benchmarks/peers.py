@@ -11,21 +11,12 @@ its older TensorFlow, among them. Memory is the peak of the process, frameworks 
 much of it the calls have added to what the process held with the network loaded.
 """
 
-import contextlib
 import functools
-import json
-import sys
 
-from absl import app, flags
-
-from benchmarks.networks import SEGMENTATION_MODELS_MULTIPLE
-from benchmarks.timing import ROOT, Child, hardware, in_turn, table
-
-FLAGS = flags.FLAGS
-
-flags.DEFINE_list("num_classes", ["19", "150"], "N of the tables.")
-flags.DEFINE_integer("size", 512, "Height and width, pixels.")
-flags.DEFINE_integer("rounds", 3, "Rounds of the timing.")
+from benchmarks.networks import SEGMENTATION_MODELS_MULTIPLE, alone
+from benchmarks.options import run
+from benchmarks.processes import ROOT, Child, time_in_turn
+from benchmarks.timing import hardware, table
 
 OTHER_PYTHON = ROOT / ".venv-segmentation-models/bin/python"
 BASE = "DeepLabV3+, KerasHub, output stride 16 (last stage not dilated)"
@@ -39,65 +30,41 @@ COLUMNS = [
 ]
 
 
-def main(_):
+def main(size: int = 512, num_classes: tuple[int, ...] = (19, 150), rounds: int = 3):
     print(hardware(), flush=True)
     if not OTHER_PYTHON.exists():
         print("No .venv-segmentation-models: its PSPNet and FPN are left out", flush=True)
-    for num_classes in map(int, FLAGS.num_classes):
-        rows = measure(num_classes)
-        table(f"1 x {FLAGS.size} x {FLAGS.size}, {num_classes} classes, ResNet-50", COLUMNS, rows)
+    for count in num_classes:
+        children = networks(size, count)
+        requests = ("peak", "rise", "parameters", "GFLOPs")  # memory before operations are counted
+        found = time_in_turn(children, rounds, *requests)
+        rows = [(name, [ms, ms / found[BASE][0], *rest]) for name, (ms, *rest) in found.items()]
+        table(f"1 x {size} x {size}, {count} classes, ResNet-50", COLUMNS, rows)
 
 
-def measure(num_classes):
-    """Rows of the table: (name, numbers)."""
-    with contextlib.ExitStack() as stack:
-        children = {
-            name: stack.enter_context(child)
-            for name, child in (our_children(num_classes) | peers(num_classes)).items()
-        }
-        calls = {name: functools.partial(each.ask, "call") for name, each in children.items()}
-        seconds = in_turn(calls, FLAGS.rounds)
-        rows = []
-        for name, each in children.items():
-            memory = [each.ask("peak"), each.ask("rise")]  # before operations are counted
-            times = [1e3 * seconds[name], seconds[name] / seconds[BASE]]
-            rows.append((name, [*times, *memory, *each.ask("size")]))
-    return rows
+def networks(size, num_classes):
+    """{name: process} of one network each."""
 
+    def start(builder, size=size, **settings):
+        shape = (1, size, size, 3)
+        return Child(alone, builder, shape=shape, num_classes=num_classes, **settings)
 
-def our_children(num_classes):
-    """{name: child} of the networks of this repository."""
-    start = functools.partial(child, "dmls", num_classes)
-    found = {f"DMLS, K = {k}": start(num_steps=k) for k in (1, 2, 3, 4)}
-    late = start(num_steps=4, prior_entry="decoder")
-    found["DMLS, K = 4, prior_entry=decoder"] = late
-    for name, backbone in (("ResNet-50", "resnet50"), ("VGG-16", "vgg16")):
-        found[f"FCN-8s, ours, {name}"] = child("fcn8s", num_classes, backbone=backbone)
-    return found
-
-
-def peers(num_classes):
-    """{name: child} of the networks of others."""
-    found = {
-        "DeepLabV3+, KerasHub, output stride 32": child("deeplab", num_classes, output_stride=32),
-        BASE: child("deeplab", num_classes, output_stride=16),
+    found = {f"DMLS, K = {k}": start("dmls", recurrent_steps=k) for k in (1, 2, 3, 4)}
+    found |= {
+        "DMLS, K = 4, prior_entry=decoder": start("dmls", recurrent_steps=4, prior_entry="decoder"),
+        "FCN-8s, ours, ResNet-50": start("fcn8s", backbone="resnet50"),
+        "FCN-8s, ours, VGG-16": start("fcn8s", backbone="vgg16"),
+        "DeepLabV3+, KerasHub, output stride 32": start("deeplab", output_stride=32),
+        BASE: start("deeplab", output_stride=16),
     }
     if OTHER_PYTHON.exists():
-        start = functools.partial(child, "segmentation_models", num_classes, python=OTHER_PYTHON)
-        found["FPN, segmentation_models"] = start(architecture="FPN")
-        side = SEGMENTATION_MODELS_MULTIPLE * round(FLAGS.size / SEGMENTATION_MODELS_MULTIPLE)
+        start = functools.partial(start, "segmentation_models", python=str(OTHER_PYTHON))
+        side = SEGMENTATION_MODELS_MULTIPLE * round(size / SEGMENTATION_MODELS_MULTIPLE)
         name = f"PSPNet, segmentation_models, output stride 8, {side} x {side}"
+        found["FPN, segmentation_models"] = start(architecture="FPN")
         found[name] = start(architecture="PSPNet", size=side)
     return found
 
 
-def child(builder, num_classes, size=None, python=sys.executable, **settings):
-    """A process of one network, see `network_alone`."""
-    size = size or FLAGS.size
-    settings |= {"shape": (1, size, size, 3), "num_classes": num_classes}
-    script = ROOT / "benchmarks" / "network_alone.py"
-    return Child(script, builder, json.dumps(settings), python=python)
-
-
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -2,36 +2,63 @@
 
 .venv/bin/python -m benchmarks.scoring --cityscapes=Cityscapes
 
-Needs pip install --no-deps -r requirements/cityscapes.txt. The frames of the split "train" are
-scored over and over, from memory: shifted labels as predictions, also with noise. The official
+Needs pip install --no-deps -r requirements/cityscapes.txt. The first frames of the split "train"
+are scored over and over, from memory: shifted labels as predictions, also with noise. The official
 script (its Python code, without the Cython part) and ours take turns in one process; numbers are
 medians of the rounds. Ours counts in as many threads as there are cores, as scripts/evaluate.py
 --predictions does.
 """
 
-import argparse
+import functools
 import importlib
 import itertools
+import operator
 import os
 import pathlib
-import resource
-import statistics
-import time
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import median_ms, table
-from dmls_tf.datasets import CITYSCAPES, IGNORE_LABEL
+from benchmarks.options import run
+from benchmarks.timing import median_ms, memory_mib, seconds_of, side_by_side, table
+from dmls_tf import IGNORE_LABEL
+from dmls_tf.datasets import CITYSCAPES
 from dmls_tf.evaluation.boundary_counts import TrueBoundaries
 from dmls_tf.evaluation.pixel_counts import PixelCounter, columns_of
 from dmls_tf.evaluation.scores import benchmark_scores
 
 OFFICIAL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
-ROUNDS, IMAGES, OFFICIAL_IMAGES = 5, 500, 40
+FRAMES, IMAGES, OFFICIAL_IMAGES = 4, 500, 40
 np.in1d = lambda a, b: np.isin(a, b).ravel()  # which the official script needs and NumPy dropped
+
+
+def main(cityscapes: str, rounds: int = 5):
+    rows = []
+    for noise in (0.02, 0.0):
+        images = list(itertools.islice(frames(pathlib.Path(cityscapes), noise), FRAMES))
+        few = images * (OFFICIAL_IMAGES // len(images))
+        many = [as_columns(*image) for image in images] * (IMAGES // len(images))
+        expected = official(few)["averageScoreClasses"]
+        before = memory_mib()
+        found = ours(many)["mean_iou"]
+        more = memory_mib() - before
+        assert abs(found - expected) < 1e-9
+        runs = (
+            functools.partial(ms_per_image, official, few),
+            functools.partial(ms_per_image, ours, many),
+        )
+        rows.append((f"{noise:.0%} noise", [*side_by_side(*runs, rounds), more]))
+    columns = ["official, ms per image", "ours", "times faster", f"MiB more after {IMAGES}"]
+    table("Scores of Cityscapes, 1024 x 2048, metric part", columns, rows)
+    label, prediction, _ = images[0]
+    boundaries = median_ms(lambda: TrueBoundaries(label, 34).compare(prediction))
+    print(f"\nboundary measures, ms per image: {boundaries:.0f}")
+
+
+def ms_per_image(score, triples):
+    return 1e3 * seconds_of(score, triples) / len(triples)
 
 
 def frames(root, noise):
@@ -47,7 +74,7 @@ def frames(root, noise):
 
 
 def official(triples):
-    """Runs the official script on so many images, which it opens from memory."""
+    """Scores by the official script, which opens the images from memory."""
     script = importlib.import_module(OFFICIAL)
     names = [f"{i}_labelIds" for i in range(len(triples))]
     files = {}
@@ -59,47 +86,20 @@ def official(triples):
         return script.evaluateImgLists([f"p{name}" for name in names], names, script.args)
 
 
-def ours(triples):
-    """Counts and scores the same images."""
-    columns, counter = columns_of(CITYSCAPES).astype(np.uint8), PixelCounter(CITYSCAPES)
+def as_columns(label, prediction, instances):
+    """Class ids of the labels, columns of the confusion counts for the prediction."""
+    columns = columns_of(CITYSCAPES).astype(np.uint8)
     class_of = np.where(columns < CITYSCAPES.num_classes, columns, IGNORE_LABEL).astype(np.uint8)
-    inputs = [(class_of[t], columns[p], i) for t, p, i in triples[:4]]
-    start, total = time.perf_counter(), None
+    return class_of[label], columns[prediction], instances
+
+
+def ours(triples):
+    """Scores of the same images."""
+    counter = PixelCounter(CITYSCAPES)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        repeated = itertools.islice(itertools.cycle(inputs), len(triples))
-        for counts in pool.map(lambda given: counter.count(*given), repeated):
-            total = counts if total is None else total + counts
-    scores = benchmark_scores(total, CITYSCAPES)
-    return scores, (time.perf_counter() - start) / len(triples)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cityscapes", required=True)
-    root, rows = pathlib.Path(parser.parse_args().cityscapes), []
-    for noise in (0.02, 0.0):
-        images = list(frames(root, noise))
-        triples = list(itertools.islice(itertools.cycle(images), OFFICIAL_IMAGES))
-        many = list(itertools.islice(itertools.cycle(images), IMAGES))
-        theirs_s, ours_s, memory = [], [], []
-        for _ in range(ROUNDS):
-            start = time.perf_counter()
-            expected = official(triples)
-            theirs_s.append((time.perf_counter() - start) / len(triples))
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            found, seconds = ours(many)
-            memory.append((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-            ours_s.append(seconds)
-            assert abs(found["mean_iou"] - expected["averageScoreClasses"]) < 1e-9
-        ratio = statistics.median(a / b for a, b in zip(theirs_s, ours_s, strict=True))
-        milliseconds = [1e3 * statistics.median(s) for s in (theirs_s, ours_s)]
-        rows.append((f"{noise:.0%} noise", (*milliseconds, ratio, max(memory))))
-    columns = ["official, ms an image", "ours", "times faster", f"MiB more after {IMAGES}"]
-    table("Scores of Cityscapes, 1024 x 2048, metric part", columns, rows)
-    label, prediction, _ = images[0]
-    boundaries = median_ms(lambda: TrueBoundaries(label, 34).compare(prediction))
-    print(f"\nboundary measures, ms an image: {boundaries:.0f}")
+        counts = pool.map(lambda triple: counter.count(*triple), triples)
+        return benchmark_scores(functools.reduce(operator.add, counts), CITYSCAPES)
 
 
 if __name__ == "__main__":
-    main()
+    run(main, tensorflow=True)

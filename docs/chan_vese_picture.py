@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from skimage import data, segmentation
 
-from dmls_tf.animation import evolve_labels
-from dmls_tf.drawing import overlay
+from dmls_tf.images.drawing import overlay
+from dmls_tf.inference.animation import evolve_labels
 
 PALETTE = ((40, 90, 220), (250, 170, 40))
 

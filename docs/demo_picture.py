@@ -8,9 +8,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from data_prep.synthetic_scenes import SYNTHETIC
-from dmls_tf.data.pipeline import read_split
-from dmls_tf.drawing import colorize
+from dmls_tf.datasets.synthetic_scenes import SYNTHETIC
+from dmls_tf.images.drawing import colorize
+from dmls_tf.records.reading import read_split
 
 ROOT = pathlib.Path(__file__).parent.parent
 SCENES = (3, 8, 14, 21)

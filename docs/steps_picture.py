@@ -4,56 +4,62 @@
 .venv/bin/python docs/steps_picture.py --model=runs/paper/dfcn-plus-all/seed0/model.keras \
     --records_dir=records/camvid160 --output=steps.png
 
-Columns: the image with the true contours, the truth, the last step's scores without their level
-set, and the evolved predictions of all steps. Rows: images that the level set improves most, at the
-median and least, by pixel accuracy.
+Columns: the image with the true contours, the truth, the last step's coarse prediction, which has
+no level set, and the evolved predictions of all steps. Rows: images that the level set improves
+most, at the median and least, by pixel accuracy.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
-from absl import app, flags
 from PIL import Image, ImageDraw
 
+from dmls_tf import IGNORE_LABEL, command_line
 from dmls_tf.config import InferenceConfig
-from dmls_tf.data.pipeline import read_split
-from dmls_tf.datasets import IGNORE_LABEL
-from dmls_tf.drawing import colorize, contours
-from dmls_tf.inference import make_segmenter
+from dmls_tf.images.drawing import colorize, contours
+from dmls_tf.inference.segmenter import make_segmenter
 from dmls_tf.models import load_dmls
+from dmls_tf.models.outputs import Output
+from dmls_tf.records.reading import read_split
+from dmls_tf.settings import POSITIVE, Settings, setting
 
-FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).parent.parent
 HEADING = 14
 
-flags.DEFINE_string("model", f"{ROOT}/runs/synthetic/model.keras", "With a level set.")
-flags.DEFINE_string("records_dir", f"{ROOT}/records/synthetic", "Directory with dataset.json.")
-flags.DEFINE_integer("recurrent_steps", 4, "K.")
-flags.DEFINE_string("output", f"{ROOT}/docs/steps.png", "The picture.")
-flags.DEFINE_list("quantiles", ["1", "0.9", "0.5", "0"], "Of the images, by their gain.")
+
+@dataclasses.dataclass(frozen=True)
+class Options(Settings):
+    model: str = setting(f"{ROOT}/runs/synthetic/model.keras", "With a level set.")
+    records_dir: str = setting(f"{ROOT}/records/synthetic", "Directory with dataset.json.")
+    recurrent_steps: int = setting(4, "K.", POSITIVE)
+    output: str = setting(f"{ROOT}/docs/steps.png", "The picture.")
+    quantiles: tuple[float, ...] = setting((1, 0.9, 0.5, 0), "Of the images, by their gain.")
 
 
-def main(_):
-    model = load_dmls(FLAGS.model, num_steps=FLAGS.recurrent_steps)
-    steps = range(1, model.config.num_steps + 1)
-    shown = [f"coarse_{steps[-1]}", *(f"evolved_{k}" for k in steps)]
-    segment = make_segmenter(
-        lambda images: {name: model(images, training=False)[name] for name in shown},
-        model.config.num_classes,
-        InferenceConfig(image_size=tuple(model.metadata["image_size"])),
-    )
+def main(options):
+    model = load_dmls(options.model, recurrent_steps=options.recurrent_steps)
+    last = options.recurrent_steps
+    names = [Output("coarse", last).name]
+    names += [Output("evolved", k).name for k in range(1, last + 1)]
+
+    def network(images):
+        results = model(images, training=False)
+        return {name: results[name] for name in names}
+
+    config = InferenceConfig().sized_for(model.metadata)
+    segment = make_segmenter(network, model.config.num_classes, config)
     found = []
-    for example in read_split(FLAGS.records_dir, "val").as_numpy_iterator():
-        labels = {name: part.labels for name, part in segment(example["image"]).items()}
-        found.append((example["image"], example["label"], labels))
-    found.sort(key=lambda one: gain(one[1], one[2][shown[0]], one[2][shown[-1]]))
-    places = [round(float(q) * (len(found) - 1)) for q in FLAGS.quantiles]
-    palette = model.metadata["palette"]
-    rows = [row(*found[place], palette) for place in places]
+    for example in read_split(options.records_dir, "val").as_numpy_iterator():
+        results = segment(example["image"])
+        found.append((example["image"], example["label"], [results[n].labels for n in names]))
+    found.sort(key=lambda one: gain(one[1], one[2][0], one[2][-1]))
+    places = [round(quantile * (len(found) - 1)) for quantile in options.quantiles]
+    rows = [row(*found[place], model.metadata["palette"]) for place in places]
     titles = ["image, true contours", "truth", "without level set"]
-    titles += [*(f"P{k}" for k in steps), f"contours of P{steps[-1]}"]
-    sheet(rows, titles).save(FLAGS.output, optimize=True)
-    print(f"wrote {FLAGS.output}")
+    titles += [*(f"P{k}" for k in range(1, last + 1)), f"contours of P{last}"]
+    sheet(rows, titles).save(options.output, optimize=True)
+    print(f"wrote {options.output}")
 
 
 def gain(truth, before, after):
@@ -62,9 +68,9 @@ def gain(truth, before, after):
     return (after == truth)[valid].mean() - (before == truth)[valid].mean()
 
 
-def row(image, truth, labels, palette):
+def row(image, truth, predictions, palette):
     """The pictures of an image, uint8 `[H, W, 3]` each."""
-    maps = [np.where(truth == IGNORE_LABEL, truth, found) for found in labels.values()]
+    maps = [np.where(truth == IGNORE_LABEL, truth, found) for found in predictions]
     colored = [colorize(label, palette) for label in (truth, *maps)]
     return [contours(image, truth), *colored, contours(image, maps[-1])]
 
@@ -82,4 +88,4 @@ def sheet(rows, titles):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main, Options)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts TensorFlow Serving in Docker with an exported model, sends one request of each kind by
-# curl, and checks the answers. With SERVER=host:port that server's REST port is asked instead.
+# curl, and checks the responses. With SERVER=host:port it uses that server's REST port instead.
 #
 #   bash serving/smoke_test.sh exports/camvid photo.jpg
 #   SERVER=localhost:8501 bash serving/smoke_test.sh exports/camvid photo.jpg
@@ -31,59 +31,59 @@ for _ in $(seq 60); do
 done
 curl -sf "$model" | grep -q AVAILABLE || { echo "no model at $model" >&2; exit 1; }
 
-# request STATUS BODY: posts it, and the answer must have that status.
+# request STATUS BODY: posts it; the response must have that status.
 request() {
     local status
     printf '%s' "$2" >"$work/body"
-    status=$(curl -s -o "$work/answer" -w '%{http_code}' -d "@$work/body" "$model:predict")
-    [ "$status" = "$1" ] || { echo "HTTP $status instead of $1:" >&2; cat "$work/answer" >&2; exit 1; }
+    status=$(curl -s -o "$work/response" -w '%{http_code}' -d "@$work/body" "$model:predict")
+    [ "$status" = "$1" ] || { echo "HTTP $status instead of $1:" >&2; cat "$work/response" >&2; exit 1; }
 }
 
-# answer EXPRESSION: a Python expression of the answer that must hold.
-answer() {
-    python3 - "$work/answer" "$1" <<'PY'
+# check EXPRESSION: a Python expression of the response that must hold.
+check() {
+    python3 - "$work/response" "$1" <<'PY'
 import base64, json, struct, sys
 
-answer = json.load(open(sys.argv[1]))
-rows = answer.get("predictions")
+response = json.load(open(sys.argv[1]))
+rows = response.get("predictions")
 
 def size(file):  # (height, width) of a PNG
     return struct.unpack(">II", base64.b64decode(file["b64"])[16:24])[::-1]
 
 if not eval(sys.argv[2]):
-    sys.exit(f"{sys.argv[2]} does not hold: {str(answer)[:300]}")
+    sys.exit(f"{sys.argv[2]} does not hold: {str(response)[:300]}")
 PY
 }
 
 echo "serving_default: a mask of the image's own size"
 request 200 "{\"instances\": [{\"b64\": \"$image\"}]}"
-answer 'size(rows[0]["mask_png_bytes"]) == (rows[0]["height"], rows[0]["width"])'
-answer '0 < rows[0]["confidence"][0][0] <= 1 and isinstance(rows[0]["labels"][0][0], int)'
+check 'size(rows[0]["mask_png_bytes"]) == (rows[0]["height"], rows[0]["width"])'
+check '0 < rows[0]["confidence"][0][0] <= 1 and isinstance(rows[0]["labels"][0][0], int)'
 
-echo "masks: the good image is answered, the bad one named"
+echo "masks: a mask of the good image, an error for the bad one"
 bad=$(printf 'no image' | base64 -w0)
 request 200 "{\"signature_name\": \"masks\", \"instances\": [{\"image_bytes\": {\"b64\": \"$image\"}}, {\"image_bytes\": {\"b64\": \"$bad\"}}]}"
-answer 'rows[0]["error"] == "" and size(rows[0]["confidence_png_bytes"])[0] == rows[0]["height"]'
-answer 'rows[1]["error"] == "not a readable JPEG or PNG image" and rows[1]["height"] == 0'
+check 'rows[0]["error"] == "" and size(rows[0]["confidence_png_bytes"])[0] == rows[0]["height"]'
+check 'rows[1]["error"] == "not a readable JPEG or PNG image" and rows[1]["height"] == 0'
 
 echo "overlay: a picture"
 request 200 "{\"signature_name\": \"overlay\", \"instances\": [{\"b64\": \"$image\"}]}"
-answer 'size(rows[0]["overlay_png_bytes"]) == (rows[0]["height"], rows[0]["width"])'
+check 'size(rows[0]["overlay_png_bytes"]) == (rows[0]["height"], rows[0]["width"])'
 
 echo "tensors: pixels"
 pixels=$(python3 -c "import json; print(json.dumps([[[9, 99, 199]] * 64] * 64))")
 request 200 "{\"signature_name\": \"tensors\", \"instances\": [$pixels]}"
-answer 'len(rows[0]["labels"]) == 64 and len(rows[0]["scores"][0]) == 64'
+check 'len(rows[0]["labels"]) == 64 and len(rows[0]["logits"][0]) == 64'
 
 echo "about: the classes"
 request 200 '{"signature_name": "about", "instances": ["classes", "palette"]}'
-answer 'len(json.loads(rows[0]["json"])) == len(json.loads(rows[1]["json"]))'
+check 'len(json.loads(rows[0]["json"])) == len(json.loads(rows[1]["json"]))'
 
-echo "faults: 400, and in words"
+echo "faulty requests: 400, with a clear message"
 request 400 "{\"instances\": [{\"b64\": \"$bad\"}]}"
-answer '"image_bytes[0]: not a readable JPEG or PNG image" in answer["error"]'
+check '"image_bytes[0]: not a readable JPEG or PNG image" in response["error"]'
 request 400 '{"instances": [{"b64": ""}]}'
-answer '"image_bytes[0]: an empty file" in answer["error"]'
+check '"image_bytes[0]: an empty file" in response["error"]'
 request 400 '{"instances": [{"b64": "%%%"}]}'
 request 400 '{"instances": ['
 
