@@ -10,12 +10,12 @@ import dataclasses
 import json
 import pathlib
 
-from dmls_tf import command_line
-from dmls_tf.config import ModelConfig, ServingConfig
-from dmls_tf.errors import UserError
-from dmls_tf.settings import POSITIVE, Settings, given, overrides_of, required, setting
+import trained_model
 
-Overrides = overrides_of(ModelConfig, "recurrent_steps")
+from dmls_tf import command_line
+from dmls_tf.config import ServingConfig
+from dmls_tf.errors import UserError
+from dmls_tf.settings import POSITIVE, Settings, required, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +27,10 @@ class Options(Settings):
 
 
 def main(options):
-    from dmls_tf.models import load_dmls
     from dmls_tf.serving.export import export
 
     scores = read_scores(options.metrics) if options.metrics else None
-    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    model = trained_model.load(options.model)
     config = command_line.make(ServingConfig).sized_for(model.metadata)
     target = export(model, options.export_dir, config, options.version, scores)
     print(f"wrote {target}")
@@ -48,4 +47,4 @@ def read_scores(path):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[ServingConfig, Overrides])
+    command_line.run(main, Options, also=[ServingConfig, trained_model.Overrides])

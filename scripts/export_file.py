@@ -8,11 +8,11 @@ The file is run once by onnxruntime or LiteRT, and kept only if it labels as the
 
 import dataclasses
 
-from dmls_tf import command_line
-from dmls_tf.config import FileConfig, ModelConfig
-from dmls_tf.settings import Settings, given, overrides_of, required
+import trained_model
 
-Overrides = overrides_of(ModelConfig, "recurrent_steps")
+from dmls_tf import command_line
+from dmls_tf.config import FileConfig
+from dmls_tf.settings import Settings, required
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,14 +22,13 @@ class Options(Settings):
 
 
 def main(options):
-    from dmls_tf.models import load_dmls
     from dmls_tf.serving.other_formats import write_file
 
-    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    model = trained_model.load(options.model)
     size = command_line.make(FileConfig).sized_for(model.metadata).image_size
     same = write_file(model, options.output, size)
     print(f"wrote {options.output}; {same:.2%} of a test image's pixels are labelled alike")
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[FileConfig, Overrides])
+    command_line.run(main, Options, also=[FileConfig, trained_model.Overrides])

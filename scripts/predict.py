@@ -13,22 +13,20 @@ read are listed and left out.
 import dataclasses
 import sys
 
+import trained_model
+
 from dmls_tf import command_line
-from dmls_tf.config import PICTURES, InferenceConfig, ModelConfig
+from dmls_tf.config import PICTURES, InferenceConfig
 from dmls_tf.errors import UserError
 from dmls_tf.settings import (
     NOT_NEGATIVE,
     POSITIVE,
     Rule,
     Settings,
-    given,
     one_of,
-    overrides_of,
     required,
     setting,
 )
-
-Overrides = overrides_of(ModelConfig, "recurrent_steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +68,13 @@ def make_segmenter(options):
     """A function from photographs to segmentations, class names and colours."""
     from dmls_tf.client.segmentation import read_classes, segmenter
     from dmls_tf.inference.prediction import local_segmenter
-    from dmls_tf.models import load_dmls
 
     if bool(options.model) == bool(options.server):
         raise UserError("pass either --model or --server")
     if options.server or not options.model.endswith(".keras"):
         ask = connect(options)
         return segmenter(ask), *read_classes(ask)
-    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    model = trained_model.load(options.model)
     segment = local_segmenter(model, command_line.make(InferenceConfig))
     classes, palette = model.metadata["classes"], model.metadata["palette"]
     return lambda photo: segment(photo.image), classes, palette
@@ -101,4 +98,4 @@ def connect(options):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[InferenceConfig, Overrides])
+    command_line.run(main, Options, also=[InferenceConfig, trained_model.Overrides])

@@ -10,13 +10,12 @@ label values. --output is a .zip file or a directory to make; docs/evaluation.md
 import dataclasses
 
 import submission_options
+import trained_model
 
 from dmls_tf import command_line
-from dmls_tf.config import InferenceConfig, ModelConfig
+from dmls_tf.config import InferenceConfig
 from dmls_tf.datasets import DatasetInfo
-from dmls_tf.settings import given, overrides_of, required
-
-Overrides = overrides_of(ModelConfig, "recurrent_steps")
+from dmls_tf.settings import required
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,9 +27,8 @@ class Options(submission_options.Options):
 def main(options):
     from dmls_tf.evaluation.submissions import write_submission
     from dmls_tf.inference.prediction import local_segmenter
-    from dmls_tf.models import load_dmls
 
-    model = load_dmls(options.model, **given(command_line.make(Overrides)))
+    model = trained_model.load(options.model)
     segment = local_segmenter(model, command_line.make(InferenceConfig))
     sizes = []
 
@@ -44,4 +42,4 @@ def main(options):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[InferenceConfig, Overrides])
+    command_line.run(main, Options, also=[InferenceConfig, trained_model.Overrides])
