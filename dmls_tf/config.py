@@ -49,7 +49,8 @@ class LevelSetConfig(Settings):
     evolution_steps: int = setting(3, "Explicit steps of the evolution (eq. 7).", NOT_NEGATIVE)
     dt: float = setting(
         0.7,
-        "Time step; over several steps at most 0.7, with curvature 0.4 / max(1, epsilon).",
+        f"Time step; over several steps at most {FORCE_LIMIT}, with curvature "
+        f"{CURVATURE_LIMIT} / max(1, epsilon).",
         POSITIVE,
     )
     epsilon: float = setting(0.0, "Weight of the curvature (eq. 7; the paper: 1).", NOT_NEGATIVE)
@@ -273,6 +274,17 @@ class InferenceConfig(Settings):
             return self
         trained = metadata.get("image_size")
         return dataclasses.replace(self, image_size=tuple(trained) if trained else "native")
+
+    @property
+    def working_size(self) -> tuple[int, int] | None:
+        """(height, width) to which images are resized, None for their own.
+
+        Raises:
+            UserError: it is that of a model, see `sized_for`.
+        """
+        if self.image_size == "model":
+            raise UserError("image_size must be native or height,width, got 'model'")
+        return None if isinstance(self.image_size, str) else self.image_size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ A `Settings` object checks its fields when it is made. `dmls_tf.command_line` de
 each field, so a new setting is one line and its use.
 """
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -70,14 +71,15 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            check(field, type_of(self, field), getattr(self, field.name))
+        for field, kind in typed_fields(self):
+            check(field, kind, getattr(self, field.name))
 
 
-def type_of(settings: Any, field: dataclasses.Field) -> Any:
-    """The type of a field of a `Settings` class or object."""
+def typed_fields(settings: Any) -> list[tuple[dataclasses.Field, Any]]:
+    """Each field of a `Settings` class or object, and its type."""
     owner = settings if isinstance(settings, type) else type(settings)
-    return typing.get_type_hints(owner)[field.name]
+    kinds = typing.get_type_hints(owner)
+    return [(field, kinds[field.name]) for field in dataclasses.fields(owner)]
 
 
 def nested_in(kind: Any) -> type | None:
@@ -139,13 +141,12 @@ def given(overrides: Any) -> dict[str, Any]:
 
 def _found(settings_class: type, name: str) -> tuple[Any, dataclasses.Field]:
     """Type and field of a name, in the class or in the settings nested in it."""
-    for field in dataclasses.fields(settings_class):  # type: ignore[arg-type]
-        kind = type_of(settings_class, field)
+    for field, kind in typed_fields(settings_class):
         if field.name == name:
             return kind, field
-        nested = nested_in(kind)
-        if nested and name in (inner.name for inner in dataclasses.fields(nested)):
-            return _found(nested, name)
+        if nested := nested_in(kind):
+            with contextlib.suppress(KeyError):
+                return _found(nested, name)
     raise KeyError(name)
 
 

@@ -8,7 +8,7 @@ import dataclasses
 
 from absl import flags
 
-from dmls_tf.settings import as_text, nested_in, parse, type_of, words_for_type
+from dmls_tf.settings import as_text, nested_in, parse, typed_fields, words_for_type
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # they are those of the command, whose --help lists them
@@ -58,9 +58,8 @@ class _Serializer(flags.ArgumentSerializer):
 def define(settings_class):
     """Defines a flag for each field of a `Settings` class; returns the names of required ones."""
     required = []
-    for field in _flagged(settings_class):
-        kind, default = type_of(settings_class, field), field.default
-        help = field.metadata["help"]
+    for field, kind in _flagged(settings_class):
+        default, help = field.default, field.metadata["help"]
         if nested := nested_in(kind):
             required += define(nested)
             kind, default = bool, default is not None
@@ -79,9 +78,9 @@ def make(settings_class, **fields):
     Raises:
         UserError: settings that exclude one another.
     """
-    for field in _flagged(settings_class):
+    for field, kind in _flagged(settings_class):
         if field.name not in fields:
-            value, nested = FLAGS[field.name].value, nested_in(type_of(settings_class, field))
+            value, nested = FLAGS[field.name].value, nested_in(kind)
             fields[field.name] = (make(nested) if value else None) if nested else value
     return settings_class(**fields)
 
@@ -90,9 +89,9 @@ def flag_lines(*several):
     """Settings as the lines of a flag file, of which `make` makes the same settings."""
     lines = []
     for settings in several:
-        for field in _flagged(settings):
+        for field, kind in _flagged(settings):
             value = getattr(settings, field.name)
-            if nested_in(type_of(settings, field)):
+            if nested_in(kind):
                 lines += flag_lines(value) if value else []
                 value = value is not None
             if isinstance(value, bool):
@@ -103,4 +102,4 @@ def flag_lines(*several):
 
 
 def _flagged(settings):
-    return [field for field in dataclasses.fields(settings) if field.metadata["flag"]]
+    return [pair for pair in typed_fields(settings) if pair[0].metadata["flag"]]

@@ -32,8 +32,7 @@ def with_crf(predict, model, config):
     except ImportError as error:
         raise UserError('--crf needs pydensecrf2: pip install -e ".[crf]"') from error
 
-    size = config.sized_for(model.metadata).image_size
-    size = None if size == "native" else size
+    size = config.sized_for(model.metadata).working_size
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def probabilities(image):

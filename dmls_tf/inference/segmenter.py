@@ -10,7 +10,6 @@ reduced to class ids strip by strip.
 import numpy as np
 import tensorflow as tf
 
-from dmls_tf.errors import UserError
 from dmls_tf.inference.segmentation import Segmentation
 
 STRIP_PIXELS = 2**18
@@ -34,9 +33,7 @@ def make_segmenter(network, num_classes, config, confidence=False):
     >>> segment(np.full((1, 3, 3), [[[9], [200], [255]]], np.uint8))["bright"].labels.tolist()
     [[0, 1, 1]]
     """
-    if config.image_size == "model":
-        raise UserError("image_size must be native or height,width, got 'model'")
-    working_size = None if config.image_size == "native" else config.image_size
+    working_size = config.working_size
     image_type = tf.TensorSpec([None, None, 3], tf.uint8)
 
     @tf.function(input_signature=[image_type])
