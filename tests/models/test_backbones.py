@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dmls_tf.errors import UserError
+from dmls_tf.models import backbones
 from dmls_tf.models.backbones import (
     BACKBONES,
     build_backbone,
@@ -53,6 +54,16 @@ def test_subsampled_it_equals_the_strided_network_with_the_same_weights(name, rn
 
 def test_resnet101_has_its_published_parameters():
     assert build_backbone("resnet101").network.count_params() == 42_658_176
+
+
+def test_a_seed_gives_the_same_weights_whatever_was_built_before():
+    backbones._published.cache_clear()
+    drawn = []
+    for _ in range(2):  # the first one looks at the published network, too
+        keras.utils.set_random_seed(5)
+        drawn.append(build_backbone("vgg19", width_multiplier=0.125).network.get_weights())
+    for one, two in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_width_scales_the_channels():
