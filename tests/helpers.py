@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import pathlib
 import re
@@ -37,33 +35,16 @@ def run_here(script, *arguments):
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            _run(argv)
+            run_script(argv)
         except SystemExit as end:
             code = end.code or 0
     return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
-def start_fork(script, *arguments):
-    """A process like one of `run_command`, forked where TensorFlow is imported; it says nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dmls_tf.records.preload"])
-    process = context.Process(target=_fork, args=([str(ROOT / script), *map(str, arguments)],))
-    process.start()
-    return process
-
-
-def _fork(argv):
-    server = multiprocessing.forkserver
-    server.ensure_running = server._forkserver.ensure_running = lambda: None  # its workers, too
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    _run(argv)
-
-
-def _run(argv):
+def run_script(argv, directory=ROOT):
+    """Runs the script `argv[0]` as the main program of this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
+        patch.chdir(directory)
         patch.setattr(sys, "argv", argv)
         patch.setattr(sys, "path", [os.path.dirname(argv[0]), *sys.path])
         runpy.run_path(argv[0], run_name="__main__")

@@ -6,16 +6,14 @@ marked `sh docker` is not: a server on loopback stands for TF Serving.
 """
 
 import contextlib
-import os
-import pathlib
 import re
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.forks import forking_python
+from tests.helpers import ROOT
 from tests.prediction_servers import rest_server, served_from
 from tests.records.files import (
     make_ade20k,
@@ -67,18 +65,22 @@ def blocks_of(name):
     return re.findall(r"^```(sh|python|sh docker)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def run(command, directory):
-    """Runs a command as a reader does, `python` being that of the tests."""
-    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+@pytest.fixture(scope="module")
+def run(directory, tmp_path_factory):
+    """`run(command)` as a reader does, `python` being a fork in which nothing is imported anew."""
+    with forking_python(tmp_path_factory.mktemp("bin")) as environment:
+
+        def run(*command):
+            done = subprocess.run(
+                command, cwd=directory, env=environment, capture_output=True, text=True, timeout=900
+            )
+            assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+
+        yield run
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_a_tutorial_runs(name, directory):
+def test_a_tutorial_runs(name, directory, run):
     python, blocks = "", blocks_of(name)
     assert blocks
     with contextlib.ExitStack() as servers:
@@ -89,9 +91,10 @@ def test_a_tutorial_runs(name, directory):
                 servers.enter_context(rest_server(served, port=8501))
             elif language == "python":  # later blocks go on from earlier ones
                 python += code
-                run([sys.executable, "-c", python], directory)
+                (directory / "blocks.py").write_text(python)
+                run("python", "blocks.py")
             else:
-                run(["bash", "-euo", "pipefail", "-c", code], directory)
+                run("bash", "-euo", "pipefail", "-c", code)
 
 
 def test_every_tutorial_is_run_and_listed():

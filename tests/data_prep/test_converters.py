@@ -15,7 +15,8 @@ from PIL import Image
 from dmls_tf.datasets import DatasetInfo
 from dmls_tf.records.reading import read_split
 from tests.conftest import ROOT
-from tests.helpers import failed, run_here, start_fork, succeeded
+from tests.forks import start_fork
+from tests.helpers import failed, run_here, succeeded
 from tests.records.files import (
     content_of,
     make_camvid,

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import sys
 
 import pytest
 from PIL import Image
 
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation import studies
+from tests.forks import forking_python
 from tests.helpers import failed, run_here, succeeded
 
 ROWS = """\
@@ -74,7 +76,14 @@ def test_a_file_without_rows_is_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path):
+def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    with forking_python(tmp_path / "bin"):
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+        run_a_study(synthetic_records, tmp_path)
+
+
+def run_a_study(synthetic_records, tmp_path):
     rows, base, work_dir = tmp_path / "some.rows", tmp_path / "base.flags", tmp_path / "study"
     small = ("--backbone=vgg16", "--width_multiplier=0.1", "--decoder_channels=16")
     size = ("--recurrent_steps=1", "--image_size=48,64", "--batch_per_replica=2")

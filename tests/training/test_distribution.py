@@ -1,20 +1,17 @@
 """However many devices and workers share a batch, the training is the same."""
 
 import json
-import os
-import pathlib
 import re
 import signal
 import socket
-import subprocess
-import sys
+import time
 
 import numpy as np
 import pytest
 
 from dmls_tf.training.checkpoints import find_checkpoints
-from tests.conftest import ROOT
-from tests.helpers import succeeded
+from tests.forks import start_fork
+from tests.helpers import run_here, succeeded
 from tests.records.files import save
 from tests.training.runs import FLAGS, assert_same_state, last_state
 
@@ -22,25 +19,21 @@ pytestmark = [pytest.mark.slow, pytest.mark.multi_device]
 
 # Ten images in batches of four: the last batch is half empty.
 RUN = (*FLAGS, "--pad_last_batch", "--epochs=2", "--learning_rate=1e-3")
+SECONDS = 300  # that a training takes at most
 
 MIRRORED = """
-import sys
+import runpy
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 mirrored = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
-sys.path.insert(0, "scripts")
-from dmls_tf import command_line
-import train
-command_line.run(
-    train.main, train.Options, also=[train.ModelConfig, train.DataConfig, train.TrainConfig]
-)
+runpy.run_path("scripts/train.py", run_name="__main__")
 """
 
 
 @pytest.fixture(scope="module")
-def records(run_command, tmp_path_factory):
+def records(tmp_path_factory):
     """Images with ever more ignored pixels, the last ones with nothing else."""
     root = tmp_path_factory.mktemp("uneven")
     rng = np.random.default_rng(0)
@@ -50,7 +43,7 @@ def records(run_command, tmp_path_factory):
             label[rng.random(label.shape) < i / 8] = 11
             save(root / "png" / split / f"{i}.png", rng.integers(0, 256, (24, 32, 3)))
             save(root / "png" / f"{split}annot" / f"{i}.png", label)
-    done = run_command(
+    done = run_here(
         "data_prep/camvid_to_tfrecord.py",
         f"--data_dir={root / 'png'}",
         f"--output_dir={root / 'records'}",
@@ -61,22 +54,19 @@ def records(run_command, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def one_device(records, run_command, tmp_path_factory):
+def one_device(records, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp("one") / "run"
     arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *RUN)
-    succeeded(run_command("scripts/train.py", *arguments, "--batch_per_replica=4"))
+    succeeded(run_here("scripts/train.py", *arguments, "--batch_per_replica=4"))
     return last_state(work_dir)
 
 
-def test_two_replicas_train_as_one_device(records, one_device, tmp_path):
-    command = [sys.executable, "-c", MIRRORED, f"--records_dir={records}", "--strategy=mirrored"]
-    command += [f"--work_dir={tmp_path}", *RUN, "--batch_per_replica=2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
-    )
-    succeeded(done)
-    assert_same_state(last_state(tmp_path), one_device, tolerance=1e-6)
+def start(script, records, work_dir, *flags, name="process", environment=None):
+    """A training as a process, and the file with what it prints; two images a replica."""
+    log = work_dir.parent / f"{name}.log"
+    arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *RUN)
+    arguments += ("--batch_per_replica=2", *flags)
+    return start_fork(script, *arguments, log=log, environment=environment), log
 
 
 def start_workers(records, work_dir, *flags):
@@ -90,32 +80,38 @@ def start_workers(records, work_dir, *flags):
     processes = []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        command = [sys.executable, "scripts/train.py", f"--records_dir={records}"]
-        command += [f"--work_dir={work_dir}", *RUN, "--batch_per_replica=2", *flags]
-        environment = os.environ | {"TF_CONFIG": json.dumps(task)}
-        with open(work_dir.parent / f"worker{index}.log", "w") as log:
-            processes.append(
-                subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-            )
+        environment = {"TF_CONFIG": json.dumps(task)}
+        name = f"worker{index}"
+        processes.append(
+            start("scripts/train.py", records, work_dir, *flags, name=name, environment=environment)
+        )
     return processes
 
 
-def outcomes(processes, work_dir):
-    """Exit codes, and what each worker printed."""
-    codes = [process.wait(timeout=300) for process in processes]
-    logs = [work_dir.parent / f"worker{index}.log" for index in range(2)]
-    return codes, [path.read_text() for path in logs]
+def outcomes(processes):
+    """Exit codes, and what each process printed."""
+    for process, _ in processes:
+        process.join(SECONDS)
+    return [process.exitcode for process, _ in processes], [log.read_text() for _, log in processes]
 
 
 def await_checkpoint(work_dir, processes):
     while not find_checkpoints(work_dir / "checkpoints"):
-        assert all(process.poll() is None for process in processes)
-    return find_checkpoints(work_dir / "checkpoints")[-1]
+        assert all(process.is_alive() for process, _ in processes)
+        time.sleep(0.01)
+
+
+def test_two_replicas_train_as_one_device(records, one_device, tmp_path):
+    work_dir, script = tmp_path / "run", tmp_path / "mirrored.py"
+    script.write_text(MIRRORED)
+    codes, texts = outcomes([start(script, records, work_dir, "--strategy=mirrored")])
+    assert codes == [0], texts[0]
+    assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
 
 
 def test_two_workers_train_as_one_device(records, one_device, tmp_path):
     work_dir = tmp_path / "run"
-    codes, texts = outcomes(start_workers(records, work_dir), work_dir)
+    codes, texts = outcomes(start_workers(records, work_dir))
     assert codes == [0, 0], "\n".join(texts)
     assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
     assert [("wrote" in text) for text in texts] == [True, False]
@@ -125,23 +121,23 @@ def test_a_killed_worker_is_told_and_the_job_goes_on(records, one_device, tmp_pa
     work_dir = tmp_path / "run"
     processes = start_workers(records, work_dir, "--checkpoint_steps=1")
     await_checkpoint(work_dir, processes)
-    processes[1].kill()
-    codes, texts = outcomes(processes, work_dir)
+    processes[1][0].kill()
+    codes, texts = outcomes(processes)
     assert codes == [1, -signal.SIGKILL], texts[0]
     (line,) = [line for line in texts[0].splitlines() if line.startswith("error: ")]
     assert re.search(
         r"a worker stopped answering; the same command on all workers goes on from .*step-0", line
     )
-    codes, texts = outcomes(start_workers(records, work_dir), work_dir)
+    codes, texts = outcomes(start_workers(records, work_dir))
     assert codes == [0, 0], "\n".join(texts)
     assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
 
 
 def test_a_signal_to_one_worker_ends_all_of_them_with_the_state_saved(records, tmp_path):
-    work_dir = pathlib.Path(tmp_path / "run")
+    work_dir = tmp_path / "run"
     processes = start_workers(records, work_dir, "--checkpoint_steps=1")
     await_checkpoint(work_dir, processes)
-    processes[1].terminate()
-    codes, texts = outcomes(processes, work_dir)
+    processes[1][0].terminate()
+    codes, texts = outcomes(processes)
     assert codes == [128 + signal.SIGTERM] * 2, "\n".join(texts)
     assert all("stopped: the state after step" in text for text in texts)

@@ -1,17 +1,16 @@
 """A training that is killed or stopped goes on as if nothing had happened."""
 
 import json
+import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
-from tests.helpers import succeeded
+from tests.forks import start_fork
+from tests.helpers import run_here, succeeded
 from tests.training.runs import FLAGS, assert_same_state, last_state
 
 RUN = (
@@ -23,42 +22,36 @@ RUN = (
     "--checkpoint_steps=3",
     "--jitter=0.5",
 )
-STEP = re.compile(rb"(\d+)/4 \[")  # of the progress line
+STEP = re.compile(r"(\d+)/4 \[")  # of the progress line
+SECONDS = 300  # that a training takes at most
 
 
 def start(work_dir, records):
-    command = [sys.executable, "scripts/train.py", f"--records_dir={records}"]
-    return subprocess.Popen(
-        [*command, f"--work_dir={work_dir}", *RUN],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    """A training as a process, and the file with what it prints."""
+    log = work_dir.with_suffix(".log")
+    arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *RUN)
+    return start_fork("scripts/train.py", *arguments, log=log), log
 
 
-def await_a_step(process):
-    """Reads the progress line until it shows a step, or ends."""
-    seen = b""
-    while not STEP.search(seen):
-        read = process.stderr.read1()
-        if not read:
-            break
-        seen += read
+def await_a_step(process, log):
+    """Waits until the progress line shows a step, or the process ends."""
+    while process.is_alive() and not STEP.search(log.read_text()):
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(synthetic_records, run_command, tmp_path_factory):
+def uninterrupted(synthetic_records, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp("whole") / "run"
     arguments = (f"--records_dir={synthetic_records}", f"--work_dir={work_dir}", *RUN)
-    succeeded(run_command("scripts/train.py", *arguments))
+    succeeded(run_here("scripts/train.py", *arguments))
     return work_dir
 
 
 def finish(work_dir, records, uninterrupted):
     """The same command once more; then all is as in the uninterrupted training."""
-    process = start(work_dir, records)
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors.decode()
+    process, log = start(work_dir, records)
+    process.join(SECONDS)
+    assert process.exitcode == 0, log.read_text()
     assert_same_state(last_state(work_dir), last_state(uninterrupted))
     for name in ("log.csv", "model.keras"):
         assert (work_dir / name).is_file()
@@ -69,29 +62,30 @@ def finish(work_dir, records, uninterrupted):
 def test_killed_at_five_moments_it_ends_with_the_same_bits(
     synthetic_records, uninterrupted, tmp_path
 ):
-    rng = np.random.default_rng(time.time_ns())
+    work_dir, rng = tmp_path / "run", np.random.default_rng(time.time_ns())
     for delay in rng.uniform(0, 1.5, 5):
-        process = start(tmp_path, synthetic_records)
-        await_a_step(process)
+        process, log = start(work_dir, synthetic_records)
+        await_a_step(process, log)
         time.sleep(delay)
         process.kill()
-        process.communicate()
-        print(f"killed {delay:.2f} s after a step: {sorted(tmp_path.glob('checkpoints/*'))}")
-    finish(tmp_path, synthetic_records, uninterrupted)
-    assert not list(tmp_path.glob("checkpoints/.step*")), "half-written files stay behind"
+        process.join()
+        print(f"killed {delay:.2f} s after a step: {sorted(work_dir.glob('checkpoints/*'))}")
+    finish(work_dir, synthetic_records, uninterrupted)
+    assert not list(work_dir.glob("checkpoints/.step*")), "half-written files stay behind"
 
 
 @pytest.mark.slow
 def test_a_signal_saves_the_state_and_ends_cleanly(synthetic_records, uninterrupted, tmp_path):
+    work_dir = tmp_path / "run"
     for number in (signal.SIGTERM, signal.SIGINT):
-        process = start(tmp_path, synthetic_records)
-        await_a_step(process)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 128 + number, errors.decode()
-        line = errors.decode().splitlines()[-1]
+        process, log = start(work_dir, synthetic_records)
+        await_a_step(process, log)
+        os.kill(process.pid, number)
+        process.join(SECONDS)
+        assert process.exitcode == 128 + number, log.read_text()
+        line = log.read_text().splitlines()[-1]
         found = re.fullmatch(r"stopped: the state after step (\d+) of 12 is saved; .*", line)
         assert found, line
-        facts = json.loads(str(last_state(tmp_path)["facts"]))
+        facts = json.loads(str(last_state(work_dir)["facts"]))
         assert facts["step"] == int(found[1]) > 0
-    finish(tmp_path, synthetic_records, uninterrupted)
+    finish(work_dir, synthetic_records, uninterrupted)
