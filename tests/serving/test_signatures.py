@@ -33,10 +33,27 @@ def model(trained):
     return load_dmls(trained)
 
 
+class Local:
+    """The network as predict.py runs it."""
+
+    def __init__(self, model):
+        self.model = model
+        self.segment = local_segmenter(model, InferenceConfig(image_size=SIZE))
+
+    def __call__(self, photo):
+        return self.segment(photo.image)
+
+    def lead(self, photo, labels):
+        """How far the largest logit of each pixel is above the one of these labels, `[H, W]`."""
+        images = tf.image.resize(photo.image[None], SIZE)
+        logits = self.model(images, training=False)[self.model.final_output]
+        logits = tf.image.resize(logits, labels.shape)[0]
+        return (tf.reduce_max(logits, -1) - tf.gather(logits, labels, batch_dims=2)).numpy()
+
+
 @pytest.fixture(scope="module")
 def local(model):
-    segment = local_segmenter(model, InferenceConfig(image_size=SIZE))
-    return lambda photo: segment(photo.image)
+    return Local(model)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +110,13 @@ def kinds(scene, tmp_path):
 
 
 def assert_as_local(answer, index, photo, local):
-    expected = local(photo)
-    np.testing.assert_array_equal(png(answer["mask_png_bytes"][index]), expected.labels)
+    """The export labels as the network does.
+
+    Its graph is optimised otherwise, so sums are rounded otherwise: a tie may go either way.
+    """
+    expected, mask = local(photo), png(answer["mask_png_bytes"][index])
+    if (differs := mask != expected.labels).any():
+        assert local.lead(photo, mask)[differs].max() < 1e-4
     assert (answer["height"][index], answer["width"][index]) == expected.labels.shape
     if "confidence_png_bytes" in answer:
         grey = png(answer["confidence_png_bytes"][index])
@@ -140,13 +162,13 @@ def test_images_may_be_small_or_narrow(bare):
         assert np.isfinite(answer["logits"]).all()
 
 
-def test_overlays_are_those_of_predict(ask, local, model, scene):
+def test_overlays_are_those_of_predict(ask, model, scene):
     large = np.kron(scene, np.ones((31, 31, 1), np.uint8))  # with lines of three pixels
     for image in (scene, large):
-        answer = ask("overlay", files(encoded(image)))
-        labels = local(Photo(image)).labels
-        drawn = overlay(image, labels, model.metadata["palette"])
-        np.testing.assert_array_equal(png(answer["overlay_png_bytes"][0]), drawn)
+        drawn = ask("overlay", files(encoded(image)))["overlay_png_bytes"][0]
+        labels = png(ask("masks", files(encoded(image)))["mask_png_bytes"][0])
+        expected = overlay(image, labels, model.metadata["palette"])
+        np.testing.assert_array_equal(png(drawn), expected)
 
 
 def test_the_model_tells_of_itself(ask, model):
@@ -259,7 +281,10 @@ def test_faulty_and_damaged_requests_are_invalid_arguments(bare, scene):
 
 
 def test_real_photographs_of_many_sizes(real_data, ask, bare, local, tmp_path):
-    """20 photographs: the network, the export in Python and the export in C++ label alike."""
+    """20 photographs: the network, the export in Python and the export in C++ label alike.
+
+    The two runtimes do so bit by bit.
+    """
     found = {
         "camvid": sorted(real_data("camvid").rglob("val/*.jpg"))[:9],
         "cityscapes": sorted(real_data("cityscapes_sample").rglob("*leftImg8bit.png"))[:4],
@@ -276,4 +301,5 @@ def test_real_photographs_of_many_sizes(real_data, ask, bare, local, tmp_path):
     answers = bare([("masks", files(photo.content)) for photo in photos])
     for photo, answer in zip(photos, answers, strict=True):
         assert_as_local(answer, 0, photo, local)
-        assert_as_local(ask("masks", files(photo.content)), 0, photo, local)
+        for key, value in ask("masks", files(photo.content)).items():
+            np.testing.assert_array_equal(answer[key], value)
