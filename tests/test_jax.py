@@ -141,7 +141,6 @@ def both(tmp_path_factory):
     }
     root = pathlib.Path(__file__).parent.parent
     environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(root)}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiles in half the time
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(directory)],
         env=environment,

@@ -16,8 +16,8 @@ def parts_of(name, rng, rho=None):
     """A likelihood, and what one step of the network hands it."""
     config = ModelConfig(
         num_classes=4,
-        backbone="mobilenetv2",
-        width_multiplier=0.25,
+        backbone="vgg16",
+        width_multiplier=0.125,
         decoder_channels=32,
         likelihood=name,
         level_set=LevelSetConfig(rho=rho),

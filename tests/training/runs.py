@@ -1,6 +1,10 @@
 """Small trainings that the tests share."""
 
+import contextlib
+import warnings
+
 import numpy as np
+import tensorflow as tf
 
 from dmls_tf.training.checkpoints import find_checkpoints
 
@@ -33,3 +37,15 @@ def assert_same_state(one, two, tolerance=0.0):
             np.testing.assert_allclose(one[name], two[name], rtol=0, atol=atol, err_msg=name)
     if not tolerance:
         assert str(one["facts"]) == str(two["facts"])
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Steps run operation by operation: for a few of them, faster than to compile them first."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Even though the `tf.config.")  # tf.data compiles all
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(False)

@@ -1,14 +1,13 @@
 """Every row of the paper's ablation trains from its flags."""
 
-import subprocess
-import sys
+import contextlib
 
 import numpy as np
 import pytest
 
 from dmls_tf.evaluation.studies import read_rows
-from tests.conftest import ROOT
-from tests.training.runs import last_state
+from tests.helpers import ROOT, run_here, succeeded
+from tests.training.runs import eagerly, last_state
 
 SMALL = (
     "--flagfile=configs/ablation.flags",
@@ -22,53 +21,30 @@ SMALL = (
     "--epochs=1",
 )
 
-# One process for all rows: most of a command's time is that of importing TensorFlow.
-RUN_ROWS = """
-import sys
-sys.path.insert(0, "scripts")
-from absl import flags
-from dmls_tf.command_line import setting_flags
-import train
-for settings in (train.Options, train.ModelConfig, train.DataConfig, train.TrainConfig):
-    setting_flags.define(settings)
-for line in sys.stdin:
-    flags.FLAGS.unparse_flags()
-    flags.FLAGS(["train.py", *line.split()])
-    train.main(setting_flags.make(train.Options))
-"""
+COMPILED = "FCN8s + all"  # which holds what the other rows are made of
 
 
 def trainings():
     """{row: flags}, of rows that share a training the first."""
     rows = read_rows(ROOT / "configs" / "paper.rows")
-    return {row.name: " ".join(row.train_flags) for row in rows if row.evaluate_flags == ()}
+    return {row.name: row.train_flags for row in rows if row.evaluate_flags == ()}
 
 
 def test_the_study_has_all_rows_of_the_paper():
     rows = trainings()
     assert len(read_rows(ROOT / "configs" / "paper.rows")) == 19
     assert len(rows) == 18
-    assert rows["FCN8s"] == ""
+    assert rows["FCN8s"] == ()
     assert len(set(rows.values())) == 18
 
 
 @pytest.mark.slow
 def test_every_row_trains(synthetic_records, tmp_path):
-    lines = []
-    for i, row in enumerate(trainings().values()):
-        where = (f"--records_dir={synthetic_records}", f"--work_dir={tmp_path / str(i)}")
-        lines.append(" ".join([*SMALL, *where, *row.split()]))
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_ROWS],
-        input="\n".join(lines),
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for i, row in enumerate(trainings()):
-        state = last_state(tmp_path / str(i))
+    for i, (row, flags) in enumerate(trainings().items()):
+        work_dir = tmp_path / str(i)
+        where = (f"--records_dir={synthetic_records}", f"--work_dir={work_dir}")
+        with contextlib.nullcontext() if row == COMPILED else eagerly():
+            succeeded(run_here("scripts/train.py", *SMALL, *where, *flags))
+        state = last_state(work_dir)
         assert '"step": 2' in str(state["facts"]), row
         assert all(np.isfinite(state[name]).all() for name in state if name != "facts"), row

@@ -18,6 +18,7 @@ from dmls_tf.training.step import is_kernel, make_average_step
 from dmls_tf.training.strategy import distribute
 from dmls_tf.training.trainer import Training, train
 from dmls_tf.training.work_dir import claim, clear
+from tests.training.runs import eagerly
 
 MODEL = ModelConfig(
     num_classes=8,
@@ -42,6 +43,11 @@ def train_in(work_dir, records, config, model=PLAIN, data=DATA):
 
 def one_step(work_dir, records, config=SGD, model=PLAIN, change=lambda label: label):
     """What a step does: {number: (variable before, after)}, its sums, the training."""
+    with eagerly():
+        return one_compiled_step(work_dir, records, config, model, change)
+
+
+def one_compiled_step(work_dir, records, config, model, change=lambda label: label):
     strategy = tf.distribute.get_strategy()
     training = Training(records, SPLITS, (model, DATA, config), work_dir, strategy)
     before = [np.array(variable) for variable in training.model.variables]
@@ -49,6 +55,12 @@ def one_step(work_dir, records, config=SGD, model=PLAIN, change=lambda label: la
     sums = training._run(training.train_step, (image, change(label)))
     after = [np.array(variable) for variable in training.model.variables]
     return dict(enumerate(zip(before, after, strict=True))), sums, training
+
+
+@pytest.fixture(scope="module")
+def plain_step(synthetic_records, tmp_path_factory):
+    """`one_step` of `MODEL` by `SGD`."""
+    return one_step(tmp_path_factory.mktemp("plain"), synthetic_records, SGD, MODEL)
 
 
 def changes(weights):
@@ -177,12 +189,19 @@ def test_the_running_average_equals_numpys(rng):
 FROZEN = dataclasses.replace(SGD, freeze_batch_norm="all", clip_norm=10.0, weight_decay=0.01)
 
 
+@pytest.fixture(scope="module")
+def frozen_step(synthetic_records, tmp_path_factory):
+    return one_compiled_step(tmp_path_factory.mktemp("frozen"), synthetic_records, FROZEN, MODEL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", ["accumulate", "remat", "jit_compile"])
-def test_what_saves_memory_or_time_changes_no_update(setting, synthetic_records, tmp_path):
-    plain, sums, _ = one_step(tmp_path, synthetic_records, FROZEN, MODEL)
+def test_what_saves_memory_or_time_changes_no_update(
+    setting, frozen_step, synthetic_records, tmp_path
+):
+    plain, sums, _ = frozen_step
     config = dataclasses.replace(FROZEN, **{setting: 2 if setting == "accumulate" else True})
-    other, other_sums, _ = one_step(tmp_path, synthetic_records, config, MODEL)
+    other, other_sums, _ = one_compiled_step(tmp_path, synthetic_records, config, MODEL)
     for i, (_, after) in plain.items():
         np.testing.assert_allclose(other[i][1], after, atol=1e-5 * max(1, np.abs(after).max()))
     assert any(np.any(change) for change in changes(plain).values())
@@ -213,8 +232,8 @@ def test_only_kernels_decay(synthetic_records, tmp_path):
 
 
 @pytest.mark.slow
-def test_new_parameters_learn_at_their_own_rate(synthetic_records, tmp_path):
-    plain, _, training = one_step(tmp_path, synthetic_records, model=MODEL)
+def test_new_parameters_learn_at_their_own_rate(plain_step, synthetic_records, tmp_path):
+    plain, _, training = plain_step
     config = dataclasses.replace(SGD, new_parameter_rate=10.0)
     faster, _, _ = one_step(tmp_path, synthetic_records, config, MODEL)
     parts = (training.model.likelihood, training.model.dfcn.prior_convolution)
@@ -268,9 +287,9 @@ def test_without_deep_supervision_the_last_step_alone_is_supervised(synthetic_re
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_trains(precision, synthetic_records, tmp_path):
+def test_half_precision_trains(precision, plain_step, synthetic_records, tmp_path):
     config = dataclasses.replace(SGD, precision=precision, clip_norm=1.0)
-    _, sums, _ = one_step(tmp_path, synthetic_records, SGD, MODEL)
+    _, sums, _ = plain_step
     weights, half, training = one_step(tmp_path, synthetic_records, config, MODEL)
     assert training.model.dfcn.stem.compute_dtype == precision.removeprefix("mixed_")
     assert half["loss"] == pytest.approx(sums["loss"], rel=0.1)
