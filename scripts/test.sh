@@ -24,5 +24,5 @@ done
 .venv/bin/ruff format --check --quiet .
 .venv/bin/mypy
 # A file stays in one process, whose fixtures its tests share.
-exec .venv/bin/python -m pytest --numprocesses=3 \
+exec .venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 \
     --dist=loadfile --no-loadscope-reorder "$@"

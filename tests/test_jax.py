@@ -1,7 +1,6 @@
 """JAX as the Keras backend, in a process without TensorFlow, must agree with TensorFlow."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -20,6 +19,7 @@ from dmls_tf.ops import (
     generalized_distance_transform,
     signed_distance,
 )
+from tests.helpers import FAST_XLA, ROOT
 
 pytest.importorskip("jax")
 pytestmark = pytest.mark.slow
@@ -139,8 +139,7 @@ def both(tmp_path_factory):
         "weighted": WeightedCrossEntropy([1, 2, 3, 4])(given["labels"], logits).numpy(),
         "boundary": BoundaryCrossEntropy()(given["labels"], logits).numpy(),
     }
-    root = pathlib.Path(__file__).parent.parent
-    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(root)}
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)} | FAST_XLA
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(directory)],
         env=environment,

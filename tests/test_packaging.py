@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 import dmls_tf
-from tests.conftest import ROOT
+from tests.helpers import FAST_XLA, ROOT
 
 pytest.importorskip("build")
 pytestmark = pytest.mark.slow
@@ -137,5 +137,5 @@ def test_the_numerics_run_where_tensorflow_is_not_installed(built, tmp_path):
     for packages in ([*required, "jax"], ["--no-deps", "--no-index", built[1]]):
         done = run(*python, "-m", "pip", "install", "--quiet", *packages)
         assert done.returncode == 0, done.stderr
-    done = run(*python, "-c", WITHOUT_TENSORFLOW, KERAS_BACKEND="jax")
+    done = run(*python, "-c", WITHOUT_TENSORFLOW, KERAS_BACKEND="jax", **FAST_XLA)
     assert done.returncode == 0, done.stderr
