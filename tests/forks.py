@@ -1,8 +1,8 @@
 """Commands as processes that are forked where TensorFlow and Keras are imported already.
 
-    start_fork("scripts/train.py", "--flagfile=a.flags", log="train.log").join()
+    exit_code, output = outcome(start_fork("scripts/train.py", "--flagfile=a.flags", log="a.log"))
 
-    with forking_python(directory) as environment:  # whose PATH begins with such a `python`
+    with forking_python(directory) as environment:  # its PATH begins with such a `python`
         subprocess.run("python scripts/train.py --flagfile=a.flags", shell=True, env=environment)
 
 What the script itself imports is not tested by them.
@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import pathlib
 import socket
 import socketserver
 import sys
@@ -35,11 +36,29 @@ sys.exit(int(server.makefile().read()))
 
 
 def start_fork(script, *arguments, log=os.devnull, environment=None):
-    """A process like one of `run_command`, which prints to the file `log`."""
+    """Starts a command of the repository; its output goes to the file `log`.
+
+    Args:
+        script: its path in the repository.
+        arguments: of the command.
+        log: path of the file.
+        environment: variables added to those of this process.
+
+    Returns:
+        A `multiprocessing.Process` with an attribute `log`.
+    """
     argv = [str(ROOT / script), *map(str, arguments)]
     with open(log, "w") as file:
         files = [0, file.fileno(), file.fileno()]
-        return _start(argv, ROOT, os.environ | (environment or {}), files)
+        process = _start(argv, ROOT, os.environ | (environment or {}), files)
+    process.log = pathlib.Path(log)
+    return process
+
+
+def outcome(process, seconds=300):
+    """Waits for the end of a process of `start_fork`; returns its exit code and its output."""
+    process.join(seconds)
+    return process.exitcode, process.log.read_text()
 
 
 @contextlib.contextmanager
@@ -55,7 +74,7 @@ def forking_python(directory):
 
 
 class _Forking(socketserver.BaseRequestHandler):
-    """Starts what the `python` of `forking_python` asks for, and answers its exit code."""
+    """Runs the script that `python` was called with, and replies with its exit code."""
 
     def handle(self):
         size, files, *_ = socket.recv_fds(self.request, 8, 3)
@@ -68,7 +87,7 @@ class _Forking(socketserver.BaseRequestHandler):
 
 
 class _Descriptor:
-    """The number of an open file, which is another one in another process."""
+    """An open file that can be sent to another process, where its number differs."""
 
     def __init__(self, number):
         self.number = number
@@ -81,7 +100,7 @@ class _Descriptor:
 
 
 def _start(argv, directory, environment, files):
-    """A process with these files as stdin, stdout and stderr."""
+    """Starts a process with these files as stdin, stdout and stderr."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     arguments = (argv, directory, dict(environment), list(map(_Descriptor, files)))

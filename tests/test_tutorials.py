@@ -67,7 +67,7 @@ def blocks_of(name):
 
 @pytest.fixture(scope="module")
 def run(directory, tmp_path_factory):
-    """`run(command)` as a reader does, `python` being a fork in which nothing is imported anew."""
+    """`run(*command)` runs a command as a reader does, with the `python` of `tests.forks`."""
     with forking_python(tmp_path_factory.mktemp("bin")) as environment:
 
         def run(*command):

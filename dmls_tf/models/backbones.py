@@ -236,7 +236,7 @@ def _dilate_padding(padding, kernel_size, rate):
 def _published(name, dtype_policy):
     """Configuration, under this global policy, and layer strides of the classification network."""
     shape = (_PROBE_SIZE, _PROBE_SIZE, 3)
-    # Its weights are thrown away: they must not change those that are drawn after them.
+    # Its unused weights must not change the random numbers of those drawn later.
     random_state = random.getstate()
     network = BACKBONES[name].constructor(include_top=False, weights=None, input_shape=shape)
     random.setstate(random_state)

@@ -75,15 +75,18 @@ def test_a_file_without_rows_is_told(tmp_path):
         studies.read_rows(tmp_path / "no.rows")
 
 
+@pytest.fixture
+def _python_forks(tmp_path_factory, monkeypatch):
+    """The trainings and evaluations of a study are forks."""
+    directory = tmp_path_factory.mktemp("bin")
+    with forking_python(directory):
+        monkeypatch.setattr(sys, "executable", str(directory / "python"))
+        yield
+
+
 @pytest.mark.slow
-def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path, monkeypatch):
-    (tmp_path / "bin").mkdir()
-    with forking_python(tmp_path / "bin"):
-        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
-        run_a_study(synthetic_records, tmp_path)
-
-
-def run_a_study(synthetic_records, tmp_path):
+@pytest.mark.usefixtures("_python_forks")
+def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path):
     rows, base, work_dir = tmp_path / "some.rows", tmp_path / "base.flags", tmp_path / "study"
     small = ("--backbone=vgg16", "--width_multiplier=0.1", "--decoder_channels=16")
     size = ("--recurrent_steps=1", "--image_size=48,64", "--batch_per_replica=2")

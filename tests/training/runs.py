@@ -41,7 +41,7 @@ def assert_same_state(one, two, tolerance=0.0):
 
 @contextlib.contextmanager
 def eagerly():
-    """Steps run operation by operation: for a few of them, faster than to compile them first."""
+    """Training steps run without being compiled, which is faster for a few of them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Even though the `tf.config.")  # tf.data compiles all
         tf.config.run_functions_eagerly(True)

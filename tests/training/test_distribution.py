@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dmls_tf.training.checkpoints import find_checkpoints
-from tests.forks import start_fork
+from tests.forks import outcome, start_fork
 from tests.helpers import run_here, succeeded
 from tests.records.files import save
 from tests.training.runs import FLAGS, assert_same_state, last_state
@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.multi_device]
 
 # Ten images in batches of four: the last batch is half empty.
 RUN = (*FLAGS, "--pad_last_batch", "--epochs=2", "--learning_rate=1e-3")
-SECONDS = 300  # that a training takes at most
 
 MIRRORED = """
 import runpy
@@ -61,16 +60,14 @@ def one_device(records, tmp_path_factory):
     return last_state(work_dir)
 
 
-def start(script, records, work_dir, *flags, name="process", environment=None):
-    """A training as a process, and the file with what it prints; two images a replica."""
-    log = work_dir.parent / f"{name}.log"
-    arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *RUN)
-    arguments += ("--batch_per_replica=2", *flags)
-    return start_fork(script, *arguments, log=log, environment=environment), log
+def two_per_replica(records, work_dir, *flags):
+    """Arguments of a training with two images per replica."""
+    where = (f"--records_dir={records}", f"--work_dir={work_dir}")
+    return (*where, *RUN, "--batch_per_replica=2", *flags)
 
 
 def start_workers(records, work_dir, *flags):
-    """Two processes on loopback; the first is the chief."""
+    """Starts two processes on loopback; the first is the chief."""
     sockets = [socket.socket() for _ in range(2)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -80,32 +77,33 @@ def start_workers(records, work_dir, *flags):
     processes = []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        environment = {"TF_CONFIG": json.dumps(task)}
-        name = f"worker{index}"
-        processes.append(
-            start("scripts/train.py", records, work_dir, *flags, name=name, environment=environment)
+        process = start_fork(
+            "scripts/train.py",
+            *two_per_replica(records, work_dir, *flags),
+            log=work_dir.parent / f"worker{index}.log",
+            environment={"TF_CONFIG": json.dumps(task)},
         )
+        processes.append(process)
     return processes
 
 
 def outcomes(processes):
-    """Exit codes, and what each process printed."""
-    for process, _ in processes:
-        process.join(SECONDS)
-    return [process.exitcode for process, _ in processes], [log.read_text() for _, log in processes]
+    """Waits for the end of the processes; returns their exit codes and their outputs."""
+    return map(list, zip(*map(outcome, processes), strict=True))
 
 
 def await_checkpoint(work_dir, processes):
     while not find_checkpoints(work_dir / "checkpoints"):
-        assert all(process.is_alive() for process, _ in processes)
+        assert all(process.is_alive() for process in processes)
         time.sleep(0.01)
 
 
 def test_two_replicas_train_as_one_device(records, one_device, tmp_path):
     work_dir, script = tmp_path / "run", tmp_path / "mirrored.py"
     script.write_text(MIRRORED)
-    codes, texts = outcomes([start(script, records, work_dir, "--strategy=mirrored")])
-    assert codes == [0], texts[0]
+    arguments = two_per_replica(records, work_dir, "--strategy=mirrored")
+    code, output = outcome(start_fork(script, *arguments, log=tmp_path / "mirrored.log"))
+    assert code == 0, output
     assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
 
 
@@ -121,7 +119,7 @@ def test_a_killed_worker_is_told_and_the_job_goes_on(records, one_device, tmp_pa
     work_dir = tmp_path / "run"
     processes = start_workers(records, work_dir, "--checkpoint_steps=1")
     await_checkpoint(work_dir, processes)
-    processes[1][0].kill()
+    processes[1].kill()
     codes, texts = outcomes(processes)
     assert codes == [1, -signal.SIGKILL], texts[0]
     (line,) = [line for line in texts[0].splitlines() if line.startswith("error: ")]
@@ -137,7 +135,7 @@ def test_a_signal_to_one_worker_ends_all_of_them_with_the_state_saved(records, t
     work_dir = tmp_path / "run"
     processes = start_workers(records, work_dir, "--checkpoint_steps=1")
     await_checkpoint(work_dir, processes)
-    processes[1][0].terminate()
+    processes[1].terminate()
     codes, texts = outcomes(processes)
     assert codes == [128 + signal.SIGTERM] * 2, "\n".join(texts)
     assert all("stopped: the state after step" in text for text in texts)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.forks import start_fork
+from tests.forks import outcome, start_fork
 from tests.helpers import run_here, succeeded
 from tests.training.runs import FLAGS, assert_same_state, last_state
 
@@ -23,19 +23,17 @@ RUN = (
     "--jitter=0.5",
 )
 STEP = re.compile(r"(\d+)/4 \[")  # of the progress line
-SECONDS = 300  # that a training takes at most
 
 
 def start(work_dir, records):
-    """A training as a process, and the file with what it prints."""
-    log = work_dir.with_suffix(".log")
+    """Starts a training in a process of its own."""
     arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *RUN)
-    return start_fork("scripts/train.py", *arguments, log=log), log
+    return start_fork("scripts/train.py", *arguments, log=work_dir.with_suffix(".log"))
 
 
-def await_a_step(process, log):
+def await_a_step(process):
     """Waits until the progress line shows a step, or the process ends."""
-    while process.is_alive() and not STEP.search(log.read_text()):
+    while process.is_alive() and not STEP.search(process.log.read_text()):
         time.sleep(0.01)
 
 
@@ -49,9 +47,8 @@ def uninterrupted(synthetic_records, tmp_path_factory):
 
 def finish(work_dir, records, uninterrupted):
     """The same command once more; then all is as in the uninterrupted training."""
-    process, log = start(work_dir, records)
-    process.join(SECONDS)
-    assert process.exitcode == 0, log.read_text()
+    code, output = outcome(start(work_dir, records))
+    assert code == 0, output
     assert_same_state(last_state(work_dir), last_state(uninterrupted))
     for name in ("log.csv", "model.keras"):
         assert (work_dir / name).is_file()
@@ -64,8 +61,8 @@ def test_killed_at_five_moments_it_ends_with_the_same_bits(
 ):
     work_dir, rng = tmp_path / "run", np.random.default_rng(time.time_ns())
     for delay in rng.uniform(0, 1.5, 5):
-        process, log = start(work_dir, synthetic_records)
-        await_a_step(process, log)
+        process = start(work_dir, synthetic_records)
+        await_a_step(process)
         time.sleep(delay)
         process.kill()
         process.join()
@@ -78,12 +75,12 @@ def test_killed_at_five_moments_it_ends_with_the_same_bits(
 def test_a_signal_saves_the_state_and_ends_cleanly(synthetic_records, uninterrupted, tmp_path):
     work_dir = tmp_path / "run"
     for number in (signal.SIGTERM, signal.SIGINT):
-        process, log = start(work_dir, synthetic_records)
-        await_a_step(process, log)
+        process = start(work_dir, synthetic_records)
+        await_a_step(process)
         os.kill(process.pid, number)
-        process.join(SECONDS)
-        assert process.exitcode == 128 + number, log.read_text()
-        line = log.read_text().splitlines()[-1]
+        code, output = outcome(process)
+        assert code == 128 + number, output
+        line = output.splitlines()[-1]
         found = re.fullmatch(r"stopped: the state after step (\d+) of 12 is saved; .*", line)
         assert found, line
         facts = json.loads(str(last_state(work_dir)["facts"]))

@@ -48,6 +48,7 @@ def one_step(work_dir, records, config=SGD, model=PLAIN, change=lambda label: la
 
 
 def one_compiled_step(work_dir, records, config, model, change=lambda label: label):
+    """`one_step` as users run it."""
     strategy = tf.distribute.get_strategy()
     training = Training(records, SPLITS, (model, DATA, config), work_dir, strategy)
     before = [np.array(variable) for variable in training.model.variables]
