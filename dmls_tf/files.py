@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the files of a folder."""
 
 import contextlib
 import hashlib
@@ -55,6 +55,31 @@ def make_directory(path):
     """
     with writing(path):
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def files_in(folder):
+    """The paths of all files in a folder and its subfolders, sorted.
+
+    Links to folders are followed, but not to a folder that the link is in. Names that begin with a
+    dot are left out, and what macOS adds to archives.
+
+    Args:
+        folder: a path.
+    """
+    return sorted(_files_in(pathlib.Path(folder), parents=()))
+
+
+def _files_in(folder, parents):
+    here = folder.resolve()
+    if here in parents:  # a link that leads back to where it is
+        return
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        if path.is_dir():
+            yield from _files_in(path, (*parents, here))
+        else:
+            yield path
 
 
 def sha256_of(path):

@@ -1,0 +1,59 @@
+"""Image files of other formats than JPEG and PNG, by Pillow, as PNG files without loss.
+
+TensorFlow decodes JPEG and PNG alone; records, requests and predictions hold one of the two.
+"""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dmls_tf.errors import DamagedFile
+
+JPEG_AND_PNG = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
+OTHER_FORMATS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif", ".jp2")
+PHOTO_ENDINGS = (*JPEG_AND_PNG, *OTHER_FORMATS, ".ppm", ".pgm")
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+
+def is_jpeg_or_png(content):
+    """Whether the bytes of a file begin as those of a JPEG or PNG file do."""
+    return content.startswith(SIGNATURES)
+
+
+def as_png(content, name):
+    """A PNG of an image file of any format that Pillow reads.
+
+    Of several images in a file the first is taken; of 16 bits, the upper byte; without its
+    transparency; turned upright as EXIF says.
+
+    Args:
+        content: bytes.
+        name: what errors call it.
+
+    Returns:
+        The bytes of an 8-bit PNG, grey or RGB.
+
+    Raises:
+        DamagedFile: Pillow cannot read it, or it has values that are no bytes.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large images
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    except Exception as error:  # Pillow raises what its parsers meet
+        hint = "; HEIC needs pip install pillow-heif" if b"ftyphei" in content[:16] else ""
+        raise DamagedFile(f"{name}: not a readable image{hint}") from error
+    if image.mode == "F":
+        raise DamagedFile(f"{name}: an image of floats; save it with 8 bits")
+    buffer = io.BytesIO()
+    _eight_bits(image).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _eight_bits(image):
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        return Image.fromarray((values >> 8 if values.max() > 255 else values).astype(np.uint8))
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
