@@ -36,7 +36,7 @@ def as_png(content, name):
         The bytes of an 8-bit PNG, grey or RGB.
 
     Raises:
-        DamagedFile: Pillow cannot read it, or it has values that are no bytes.
+        DamagedFile: Pillow cannot read it, or it has 32 bits per channel.
     """
     try:
         with warnings.catch_warnings():
@@ -45,15 +45,14 @@ def as_png(content, name):
     except Exception as error:  # Pillow raises what its parsers meet
         hint = "; HEIC needs pip install pillow-heif" if b"ftyphei" in content[:16] else ""
         raise DamagedFile(f"{name}: not a readable image{hint}") from error
-    if image.mode == "F":
-        raise DamagedFile(f"{name}: an image of floats; save it with 8 bits")
+    if image.mode in ("F", "I"):
+        raise DamagedFile(f"{name}: an image of 32 bits per channel; save it with 8")
     buffer = io.BytesIO()
     _eight_bits(image).save(buffer, "png")
     return buffer.getvalue()
 
 
 def _eight_bits(image):
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        return Image.fromarray((values >> 8 if values.max() > 255 else values).astype(np.uint8))
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
