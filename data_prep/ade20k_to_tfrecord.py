@@ -1,27 +1,32 @@
 """Converts ADE20K, the scene-parsing benchmark with 150 classes (ADEChallengeData2016).
 
-    python data_prep/ade20k_to_tfrecord.py \\
-        --data_dir=ADEChallengeData2016 --output_dir=records/ade20k
+    python data_prep/ade20k_to_tfrecord.py
 
 Expects `images/{training,validation}/*.jpg`, `annotations/{training,validation}/*.png` and
-`objectInfo150.txt`. Label 0 ("other") becomes ignored, 1..150 the classes 0..149.
+`objectInfo150.txt` in `data/ade20k`, or another --data_dir, or in the archive's own folder
+`ADEChallengeData2016` there. Label 0 ("other") becomes ignored, 1..150 the classes 0..149.
 """
 
-import pathlib
+import dataclasses
 
 from dmls_tf import command_line
 from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import ade20k
 from dmls_tf.errors import UserError
-from dmls_tf.records.commands import SourceOptions, convert_files, with_splits
+from dmls_tf.records.commands import convert_files, existing, options_of
 from dmls_tf.records.pairing import JPEG_OR_PNG, pair_files
 
 NUM_CLASSES = 150
-OPTIONS = with_splits(SourceOptions, "training", "validation")
+OPTIONS = options_of("ade20k", "training", "validation")
+ARCHIVE = "ADEChallengeData2016"
+DOWNLOAD = f"{ARCHIVE}.zip of sceneparsing.csail.mit.edu"
 
 
 def main(options):
-    root = pathlib.Path(options.data_dir)
+    root = existing(options.data_dir, DOWNLOAD)
+    if (root / ARCHIVE).is_dir():
+        root = root / ARCHIVE
+        options = dataclasses.replace(options, data_dir=str(root))
     _check_archive(root)
     spec = ade20k(read_class_names(root / "objectInfo150.txt"))
     convert_files(spec, find_files, options, command_line.make(ConversionConfig))

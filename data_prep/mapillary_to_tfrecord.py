@@ -1,36 +1,36 @@
 """Converts Mapillary Vistas (v1.x and v2.0, with instances) to TFRecords.
 
-    python data_prep/mapillary_to_tfrecord.py \\
-        --data_dir=mapillary-vistas --output_dir=records/mapillary --max_side=2048
+    python data_prep/mapillary_to_tfrecord.py --max_side=2048
 
-Expects `{training,validation}/{images,labels,instances}`, or, in the archive of v2.0,
-`{training,validation}/images` and `.../{v1.2,v2.0}/{labels,instances}`; classes, colours and what
-is evaluated come from its `config_VERSION.json` (or `config.json`). Labels that are not evaluated
-are ignored, which leaves 65 classes in v1.2, the version of the paper; --annotations=v2.0 takes the
-other.
+Expects `{training,validation}/{images,labels,instances}` in `data/mapillary`, or another
+--data_dir, or, in the archive of v2.0, `{training,validation}/images` and
+`.../{v1.2,v2.0}/{labels,instances}`; classes, colours and what is evaluated come from its
+`config_VERSION.json` (or `config.json`). Labels that are not evaluated are ignored, which leaves 65
+classes in v1.2, the version of the paper; --annotations=v2.0 takes the other.
 """
 
 import dataclasses
 import functools
 import json
-import pathlib
 
 from dmls_tf import command_line
 from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets import mapillary
 from dmls_tf.errors import UserError
-from dmls_tf.records.commands import SourceOptions, convert_files, with_splits
+from dmls_tf.records.commands import convert_files, existing, options_of
 from dmls_tf.records.pairing import JPEG_OR_PNG, pair_files
 from dmls_tf.settings import one_of, setting
 
+DOWNLOAD = "Mapillary Vistas of mapillary.com/dataset/vistas"
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(with_splits(SourceOptions, "training", "validation")):
+
+@dataclasses.dataclass(frozen=True)
+class Options(options_of("mapillary", "training", "validation")):
     annotations: str = setting("v1.2", "Version of the labels.", one_of("v1.2", "v2.0"))
 
 
 def main(options):
-    spec = mapillary(read_labels(pathlib.Path(options.data_dir), options.annotations))
+    spec = mapillary(read_labels(existing(options.data_dir, DOWNLOAD), options.annotations))
     find = functools.partial(find_files, options.annotations)
     convert_files(spec, find, options, command_line.make(ConversionConfig))
 

@@ -1,6 +1,6 @@
 """Draws street-like scenes and writes them as TFRecords: the data set of the demo and the tests.
 
-    python data_prep/synthetic_to_tfrecord.py --output_dir=records/synthetic
+    python data_prep/synthetic_to_tfrecord.py
 
 Scene i of a split depends on --seed, the split and i alone. With --save_images the images
 are also written as PNG files under `OUTPUT_DIR/png/SPLIT/`.
@@ -18,16 +18,17 @@ from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets.synthetic_scenes import SYNTHETIC, draw_scene
 from dmls_tf.errors import UserError
 from dmls_tf.images.label_maps import encode_label_png, png_bytes
-from dmls_tf.records.commands import TargetOptions, convert, with_splits
-from dmls_tf.records.samples import Sample, to_class_ids
+from dmls_tf.records.commands import convert, options_of
+from dmls_tf.records.label_readers import to_class_ids
+from dmls_tf.records.samples import Sample
 from dmls_tf.settings import NOT_NEGATIVE, Rule, from_to, setting
 
 COUNTS = Rule("whole numbers, one per split", lambda counts: min(counts, default=0) >= 0)
 SIDE = from_to(32, 10_000)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(with_splits(TargetOptions, "train", "val")):
+@dataclasses.dataclass(frozen=True)
+class Options(options_of("synthetic", "train", "val", data=False)):
     num_images: tuple[int, ...] = setting((400, 60), "Scenes of each split.", COUNTS)
     height: int = setting(144, "Pixels.", SIDE)
     width: int = setting(192, "Pixels.", SIDE)
@@ -40,6 +41,7 @@ class DrawnConfig(ConversionConfig):
     """Scenes have the size that is asked for, and no faults."""
 
     max_side: int | None = setting(None, "None.", flag=False)
+    label_orientation: str = setting("upright", "They are.", flag=False)
     on_error: str = setting("fail", "There are none.", flag=False)
 
 
@@ -75,17 +77,17 @@ class Scene:
         rng = np.random.default_rng([self.seed, zlib.crc32(self.split.encode()), self.index])
         return draw_scene(self.height, self.width, rng)
 
-    def read(self, spec, max_side=None):
+    def read(self, spec, max_side=None, label_orientation="upright"):
         """The scene as a `Sample`, at its own size."""
         image, label = self.draw()
-        class_ids, label_pixels = to_class_ids(Image.fromarray(label), spec, self)
+        label = to_class_ids(Image.fromarray(label), spec, self)
         return Sample(
             filename=f"{self.split}_{self.index:06d}.png",
             image_bytes=png_bytes(image),
             image_format="png",
             shape=image.shape,
-            label_png=encode_label_png(class_ids),
-            label_pixels=label_pixels,
+            label_png=encode_label_png(np.asarray(label)),
+            label_pixels=label.histogram(),
         )
 
 

@@ -341,6 +341,12 @@ class ConversionConfig(Settings):
         "Make longer images smaller, to this many pixels; none: take all as they are.",
         POSITIVE,
     )
+    label_orientation: str = setting(
+        "upright",
+        "What a label is that fits its photograph both as EXIF turns it upright and as it is "
+        "stored.",
+        one_of("upright", "stored"),
+    )
     on_error: str = setting(
         "fail", "skip: list faulty images, leave them out.", one_of("fail", "skip")
     )

@@ -31,6 +31,7 @@ POSITIVE = Rule("positive", lambda value: value > 0)
 NOT_NEGATIVE = Rule("at least 0", lambda value: value >= 0)
 SHARE = Rule("from 0 to 1", lambda value: 0 <= value <= 1)
 SHARE_BELOW_1 = Rule("at least 0 and below 1", lambda value: 0 <= value < 1)
+PATH = Rule("a path", bool)
 SIZE = Rule("height,width, both positive", lambda size: all(side > 0 for side in size))
 
 

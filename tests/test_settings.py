@@ -98,6 +98,7 @@ OUTSIDE = [  # what a rule forbids, and its words
     (ConversionConfig, "num_shards", [0], POSITIVE),
     (ConversionConfig, "num_workers", [0], POSITIVE),
     (ConversionConfig, "max_side", [0], POSITIVE),
+    (ConversionConfig, "label_orientation", ["left"], "must be upright or stored"),
     (ConversionConfig, "on_error", ["stop"], "must be fail or skip"),
 ]
 

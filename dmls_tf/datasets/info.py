@@ -38,6 +38,8 @@ class SplitInfo:
         class_image_pixels: pixels, of any label, of the images that contain each class.
         ignored_pixels: pixels of no class.
         num_skipped: images of the source that were left out because they are faulty.
+        num_converted: images that were encoded anew: turned upright, or from another format.
+        num_ambiguous: images whose label fits them upright and as they are stored.
     """
 
     shards: tuple[ShardInfo, ...]
@@ -46,6 +48,8 @@ class SplitInfo:
     class_image_pixels: tuple[int, ...]
     ignored_pixels: int
     num_skipped: int = 0
+    num_converted: int = 0
+    num_ambiguous: int = 0
 
     @property
     def num_images(self) -> int:
@@ -68,16 +72,13 @@ def _whole(value: object) -> int:
     return value
 
 
-def count_shard(
-    shard: ShardInfo, label_pixels: ArrayLike, num_classes: int, num_skipped: int = 0
-) -> SplitInfo:
+def count_shard(shard: ShardInfo, label_pixels: ArrayLike, num_classes: int) -> SplitInfo:
     """The `SplitInfo` of one shard.
 
     Args:
         shard: a `ShardInfo`.
         label_pixels: for each image, 256 counts of the values in its label.
         num_classes: N.
-        num_skipped: images that were left out.
 
     >>> label_pixels = np.zeros((2, 256), int)
     >>> label_pixels[0, [0, 1]] = 30, 10
@@ -95,7 +96,6 @@ def count_shard(
         class_images=tuple(present.sum(0).tolist()),
         class_image_pixels=tuple(image_pixels.sum(0).tolist()),
         ignored_pixels=int(pixels[:, IGNORE_LABEL].sum()),
-        num_skipped=num_skipped,
     )
 
 
@@ -112,6 +112,8 @@ def merge(parts: Sequence[SplitInfo]) -> SplitInfo:
         class_image_pixels=summed("class_image_pixels"),
         ignored_pixels=sum(part.ignored_pixels for part in parts),
         num_skipped=sum(part.num_skipped for part in parts),
+        num_converted=sum(part.num_converted for part in parts),
+        num_ambiguous=sum(part.num_ambiguous for part in parts),
     )
 
 
@@ -228,3 +230,39 @@ def _spec_from_json(content: dict[str, Any]) -> DatasetSpec:
     submission |= {"image_size": tuple(size) if size else None}
     formats = {"scoring": Scoring(**scoring), "submission": SubmissionFormat(**submission)}
     return DatasetSpec(**content | formats)
+
+
+def holds_class_ids(spec: DatasetSpec, split: SplitInfo) -> bool:
+    """Whether the labels of a split held class ids already, where their values can tell.
+
+    They did if there are pixels of the classes of small values, and none of all the others.
+    """
+    limit = spec.submission.beyond_ids
+    if limit is None:
+        return False
+    pairs = list(zip(spec.class_to_raw, split.class_pixels, strict=True))
+    small = any(pixels for raw, pixels in pairs if raw <= limit)
+    return small and not any(pixels for raw, pixels in pairs if raw > limit)
+
+
+def doubts(info: DatasetInfo, name: str) -> list[str]:
+    """What is odd in the labels of a split, a line each: often they were read in a wrong way.
+
+    Args:
+        info: a `DatasetInfo`.
+        name: of a split, or of several: "train+val".
+    """
+    split, lines = info.split(name), []
+    labelled = sum(split.class_pixels)
+    pixels = labelled + split.ignored_pixels
+    if split.ignored_pixels > 0.5 * pixels:
+        share = f"{100 * split.ignored_pixels / pixels:.1f}"
+        lines.append(f"{name}: {share} % of the pixels are ignored")
+    missing = [c for c, n in zip(info.class_names, split.class_pixels, strict=True) if not n]
+    if labelled and len(missing) == info.num_classes - 1:
+        (only,) = set(info.class_names) - set(missing)
+        lines.append(f"{name}: all labelled pixels are {only}")
+    elif labelled and missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        lines.append(f"{name}: no pixel is {', '.join(missing[:5])}{more}")
+    return lines

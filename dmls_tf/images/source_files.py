@@ -2,13 +2,14 @@
 
 Photographs are decoded by the decoder of training (TensorFlow's), so that what passes here can be
 trained on: JPEG and PNG, grey, palette, CMYK and 16-bit ones too, of which it keeps the upper
-byte. Maps are decoded by Pillow, which knows palette indices, after the checksums of the file have
-been verified.
+byte. Files of other formats become PNGs first. Maps are decoded by Pillow, which knows palette
+indices, after the checksums of the file have been verified.
 
 TensorFlow is imported where it is used: the workers need it, the process that directs them does
 not.
 """
 
+import dataclasses
 import io
 import pathlib
 import warnings
@@ -16,9 +17,20 @@ import warnings
 from PIL import ExifTags, Image
 
 from dmls_tf.errors import UserError
+from dmls_tf.images.formats import as_png, is_jpeg_or_png
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 GREY, PALETTE = 0, 3  # PNG colour types
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what turns stored pixels upright, by EXIF orientation
+SIDEWAYS = (5, 6, 7, 8)  # that exchange height and width
 
 
 def read_bytes(path):
@@ -33,36 +45,117 @@ def read_bytes(path):
         raise UserError(f"{path}: {error.strerror}") from error
 
 
-def open_image(path, content):
-    """A photograph as a Pillow image of which only the header is read.
+@dataclasses.dataclass(frozen=True)
+class Photograph:
+    """A photograph whose file has been checked.
+
+    Attributes:
+        path: of its file.
+        content: the file, or a PNG of it if it is neither JPEG nor PNG.
+        image_format: "jpeg" or "png", of the content.
+        size: (width, height) of the stored pixels.
+        channels: of the content.
+        orientation: by which EXIF turns the stored pixels upright, 1..8; 1: not at all.
+        converted: whether the content is a PNG of a file of another format.
+    """
+
+    path: str
+    content: bytes
+    image_format: str
+    size: tuple[int, int]
+    channels: int
+    orientation: int
+    converted: bool
+
+    @property
+    def upright_size(self):
+        return self.size[::-1] if self.orientation in SIDEWAYS else self.size
+
+    def fitted(self, values, path, label_orientation):
+        """A map turned upright.
+
+        Args:
+            values: a Pillow image of the map.
+            path: of the map.
+            label_orientation: "upright" or "stored", what a map is that fits both.
+
+        Returns:
+            The map at `upright_size`, and whether it fits the stored pixels as well as the upright
+            ones, so that `label_orientation` decided.
+
+        Raises:
+            UserError: it fits neither.
+        """
+        fits_stored, fits_upright = values.size == self.size, values.size == self.upright_size
+        if not fits_stored and not fits_upright:
+            raise UserError(
+                f"{path}: is {_size(values.size)} (width x height), "
+                f"its image {self.path} is {_size(self.upright_size)}"
+            )
+        if self.orientation == 1:
+            return values, False
+        ambiguous = fits_stored and fits_upright
+        stored = label_orientation == "stored" if ambiguous else fits_stored
+        return values.transpose(UPRIGHT[self.orientation]) if stored else values, ambiguous
+
+    def encoded(self, size):
+        """The file of the upright photograph at a size (width, height), and its channels.
+
+        It is the content itself where nothing has to be turned or resized. A JPEG is encoded
+        with quality 95 and the colours at full resolution.
+        """
+        from dmls_tf.images.decoding import decode_image
+
+        if self.orientation == 1 and size == self.size:
+            return self.content, self.channels
+        pixels = Image.fromarray(decode_image(self.content).numpy())
+        if self.orientation != 1:
+            pixels = pixels.transpose(UPRIGHT[self.orientation])
+        if size != pixels.size:
+            pixels = pixels.resize(size, Image.Resampling.LANCZOS)
+        options = {"quality": 95, "subsampling": 0} if self.image_format == "jpeg" else {}
+        buffer = io.BytesIO()
+        pixels.save(buffer, self.image_format, **options)
+        return buffer.getvalue(), 3
+
+
+def read_photograph(path):
+    """Reads and checks a photograph.
 
     Raises:
-        UserError: neither JPEG nor PNG.
+        UserError: it cannot be read, or is damaged.
     """
+    content = read_bytes(path)
+    converted = not is_jpeg_or_png(content)
+    if converted:
+        content = as_png(content, path)
     image = _open(path, content)
     if image.format not in FORMATS:
-        raise UserError(f"{path}: {image.format} image; JPEG and PNG are supported")
-    return image
+        raise UserError(f"{path}: a damaged JPEG or PNG image")
+    image_format = FORMATS[image.format]
+    _check_decodes(path, content, image_format)
+    channels, orientation = len(image.getbands()), _orientation(image)
+    return Photograph(
+        str(path), content, image_format, image.size, channels, orientation, converted
+    )
 
 
-def orientation(image):
+def _orientation(image):
     """The EXIF orientation of a Pillow image, 1..8; 1, upright, where it has none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return image.getexif().get(ExifTags.Base.Orientation, 1)
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a damaged block; Pillow raises what its parser meets
         return 1
+    return orientation if orientation in UPRIGHT else 1
 
 
-def check_image(path, content, image_format):
+def _check_decodes(path, content, image_format):
     """Decodes a photograph as training will.
 
     A JPEG is decoded at an eighth of its size: all of its bytes are read, but a quarter of the
     time is saved.
-
-    Raises:
-        UserError: the content is damaged.
     """
     import tensorflow as tf
 
@@ -77,18 +170,8 @@ def check_image(path, content, image_format):
         raise UserError(f"{path}: damaged or truncated image") from error
 
 
-def resize_image(content, size, image_format):
-    """The bytes of a photograph that has been checked, at another size (width, height).
-
-    JPEG has quality 95 and the colours at full resolution.
-    """
-    from dmls_tf.images.decoding import decode_image
-
-    pixels = Image.fromarray(decode_image(content).numpy())
-    options = {"quality": 95, "subsampling": 0} if image_format == "jpeg" else {}
-    buffer = io.BytesIO()
-    pixels.resize(size, Image.Resampling.LANCZOS).save(buffer, image_format, **options)
-    return buffer.getvalue()
+def _size(size):
+    return f"{size[0]}x{size[1]}"
 
 
 def decode_map(path, content, bits):

@@ -6,9 +6,11 @@ import re
 import sys
 
 from dmls_tf.datasets import INFO_FILE
+from dmls_tf.datasets.info import doubts
+from dmls_tf.errors import UserError
 from dmls_tf.records import conversion
 from dmls_tf.records.samples import SourceFiles
-from dmls_tf.settings import Rule, Settings, required, setting
+from dmls_tf.settings import PATH, Rule, Settings, setting
 
 SPLIT_NAME = re.compile(r"[\w.-]+")  # of files, and on either side of a +
 SPLITS = Rule(
@@ -17,27 +19,35 @@ SPLITS = Rule(
 )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TargetOptions(Settings):
-    """Settings of a command that writes records."""
-
-    output_dir: str = required("Records directory to make.")
-    splits: tuple[str, ...] = required("Splits to convert.", SPLITS)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SourceOptions(TargetOptions):
-    """Settings of a command that converts a data set on disk."""
-
-    data_dir: str = required("Directory of the unpacked data set.")
+def options_of(name, *splits, data=True):
+    """The settings of a command that converts a data set; `data`: from files on disk."""
+    fields = [
+        ("output_dir", str, setting(f"records/{name}", "Records directory to make.", PATH)),
+        ("splits", tuple[str, ...], setting(splits, "Splits to convert.", SPLITS)),
+    ]
+    if data:
+        help = "Directory of the unpacked data set."
+        fields.append(("data_dir", str, setting(f"data/{name}", help, PATH)))
+    return dataclasses.make_dataclass("Options", fields, bases=(Settings,), frozen=True)
 
 
-def with_splits(options_class, *splits):
-    """The class of settings with these splits as default."""
-    field = ("splits", tuple[str, ...], setting(splits, "Splits to convert.", SPLITS))
-    return dataclasses.make_dataclass(
-        "Options", [field], bases=(options_class,), frozen=True, kw_only=True
-    )
+def existing(data_dir, download):
+    """The path of a data set's directory.
+
+    Args:
+        data_dir: its name.
+        download: what to get, and where.
+
+    Raises:
+        UserError: it is not there, or empty; says what to download.
+    """
+    path = pathlib.Path(data_dir)
+    if not path.is_dir() or not any(path.iterdir()):
+        raise UserError(
+            f"{path}: no data set is there; download {download}, unpack it in {path} and run this "
+            "command again, or pass --data_dir"
+        )
+    return path
 
 
 def convert_files(spec, find_files, options, config):
@@ -47,7 +57,7 @@ def convert_files(spec, find_files, options, config):
         spec: a `DatasetSpec`.
         find_files: (data_dir, split) -> an iterable of (image path, label path) or (image path,
             label path, instance map path); see `pairing.pair_files`.
-        options: `SourceOptions`.
+        options: settings with `data_dir`, `splits` and `output_dir`.
         config: a `ConversionConfig`.
     """
     root = pathlib.Path(options.data_dir)
@@ -74,14 +84,30 @@ def convert(spec, sources, output_dir, config):
         print(f"{name}: {split.num_images} images in {len(split.shards)} shards")
         if split.num_skipped:
             skipped = f"{output_dir}/{conversion.SKIPPED_FILE}"
-            _warn(f"{name}: left out {split.num_skipped} faulty images, see {skipped}")
+            warn(f"{name}: left out {split.num_skipped} faulty images, see {skipped}")
+        if split.num_converted:
+            print(f"{name}: {split.num_converted} images encoded anew, upright and as JPEG or PNG")
+        if split.num_ambiguous:
+            warn(
+                f"{name}: {split.num_ambiguous} labels fit their images both as EXIF turns them "
+                f"and as they are stored; they were read as {config.label_orientation}, see "
+                "--label_orientation"
+            )
         if official != split.num_images + split.num_skipped:
-            _warn(f"{name}: the official split has {official} images")
+            warn(f"{name}: the official split has {official} images")
+    warn_of_doubts(info)
     if exists:
         print(f"{output_dir} was complete already; --overwrite converts it anew")
     else:
         print(f"wrote {output_dir}")
 
 
-def _warn(text):
+def warn_of_doubts(info, *splits):
+    """Warns of what is odd in the labels of splits, by default all; see `info.doubts`."""
+    for name in splits or info.splits:
+        for doubt in doubts(info, name):
+            warn(doubt)
+
+
+def warn(text):
     print(f"warning: {text}", file=sys.stderr)

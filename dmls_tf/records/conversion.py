@@ -13,17 +13,19 @@ nothing but its sources and the config, and so not on the number of workers.
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import shutil
 
 from dmls_tf.config import IMAGES_PER_SHARD
-from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, merge
+from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, holds_class_ids, merge
 from dmls_tf.errors import UserError
 from dmls_tf.files import writing
 from dmls_tf.records import shards, workers
 
 SKIPPED_FILE = "skipped.txt"
+SOURCES_FILE = "sources.sha256"  # a digest of all that decides the records
 
 
 def convert(output_dir, spec, splits, config):
@@ -46,11 +48,14 @@ def convert(output_dir, spec, splits, config):
     if not target.name:
         raise UserError(f"{target}: records need a directory of their own")
     tasks = {split: _tasks(split, sources, spec, config) for split, sources in splits.items()}
+    fingerprints = {task.name: task.fingerprint() for some in tasks.values() for task in some}
+    digest = hashlib.sha256(repr(fingerprints).encode()).hexdigest()
     with writing(target), _staging(target) as staging:
-        info = _complete(target, spec, tasks, config)
+        info = None if config.overwrite else _made_before(target, digest)
         if info is None:
             _check_target(target, config.overwrite)
-            info = _write(staging, spec, tasks, config)
+            info = _write(staging, spec, tasks, fingerprints, config)
+            (staging / "records" / SOURCES_FILE).write_text(f"{digest}\n")
             _publish(staging, target)
         shutil.rmtree(staging)
     return info
@@ -68,6 +73,7 @@ def _tasks(split, sources, spec, config):
             sources=tuple(sources[edges[index] : edges[index + 1]]),
             spec=spec,
             max_side=config.max_side,
+            label_orientation=config.label_orientation,
             skip_faulty=config.on_error == "skip",
         )
         for index in range(count)
@@ -100,20 +106,14 @@ def _staging(target):
         os.close(descriptor)
 
 
-def _complete(target, spec, tasks, config):
-    """The `DatasetInfo` of a target that holds these very records, else None."""
-    if config.overwrite or not (target / INFO_FILE).is_file():
+def _made_before(target, digest):
+    """The `DatasetInfo` of a target that was made of the same sources and settings, else None."""
+    try:
+        if (target / SOURCES_FILE).read_text().strip() != digest:
+            return None
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    info = DatasetInfo.load(target)
-    made = {k: [shard.name for shard in split.shards] for k, split in info.splits.items()}
-    sizes = [split.num_images + split.num_skipped for split in info.splits.values()]
-    same = (
-        info.spec == spec
-        and info.max_side == config.max_side
-        and made == {split: [task.name for task in some] for split, some in tasks.items()}
-        and sizes == [sum(len(task.sources) for task in some) for some in tasks.values()]
-    )
-    return info if same else None
+    return DatasetInfo.load(target)
 
 
 def _check_target(target, overwrite):
@@ -123,19 +123,28 @@ def _check_target(target, overwrite):
         raise UserError(f"{target}: is a file, --output_dir must be a directory")
     is_records = (target / INFO_FILE).is_file()
     if any(target.iterdir()) and not (overwrite and is_records):
-        advice = "pass --overwrite to replace it" if is_records else "choose an empty directory"
-        raise UserError(f"{target}: exists and is not empty; {advice}")
+        if is_records:
+            raise UserError(
+                f"{target}: holds records of other files or settings; pass --overwrite to replace "
+                "them, or another --output_dir"
+            )
+        raise UserError(f"{target}: exists and is not empty; choose an empty directory")
 
 
-def _write(staging, spec, tasks, config):
+def _write(staging, spec, tasks, fingerprints, config):
     """Makes the shards that are missing, then `dataset.json` of all."""
     records, skipped, splits = staging / "records", [], {}
-    fingerprints = {task.name: task.fingerprint() for some in tasks.values() for task in some}
     for split, some in tasks.items():
         journals = _write_split(staging, split, some, fingerprints, config.num_workers)
         splits[split] = merge([journal.split for journal in journals])
         if not splits[split].num_images:
             raise UserError(f"the split {split!r} holds no image that is not faulty")
+        if holds_class_ids(spec, splits[split]):
+            raise UserError(
+                f"the labels of the split {split!r} hold class ids (train ids), not the label ids "
+                f"of {spec.name}: they have no value above {spec.submission.beyond_ids} but 255; "
+                "take the files of the download"
+            )
         skipped += [f"{split}\t{line}\n" for journal in journals for line in journal.skipped]
     info = DatasetInfo(spec, splits, config.max_side)
     names = {shard.name for split in splits.values() for shard in split.shards}

@@ -1,6 +1,7 @@
 """Which maps belong to which image, by the names of their files."""
 
 from dmls_tf.errors import UserError
+from dmls_tf.files import files_in
 
 JPEG_OR_PNG = (".jpg", ".jpeg", ".png")
 
@@ -12,18 +13,25 @@ def pair_files(images, *maps):
 
     Args:
         images: a folder and the possible endings of its images.
-        *maps: a folder and the ending of the label maps, and of the instance maps if there are any.
+        *maps: a folder and the endings of the label maps, and of the instance maps if there are
+            any.
 
     Yields:
         A tuple of paths, (image, label) or (image, label, instance), for all images and all labels,
         sorted. A path whose file is missing is the one where it ought to be.
 
     Raises:
-        UserError: a folder is missing, or holds no image.
+        UserError: a folder is missing, holds no image, or two files of one name; no image has a
+            label of its name.
     """
-    found = [_files_in(*folder_and_endings) for folder_and_endings in (images, *maps)]
+    found = [_files_of(*folder_and_endings) for folder_and_endings in (images, *maps)]
     if not found[0]:
-        raise UserError(f"{images[0]}: no images; check --data_dir and --splits")
+        raise UserError(f"{images[0]}: no images ({', '.join(images[1:])})")
+    if not found[1]:
+        raise UserError(f"{maps[0][0]}: no labels ({', '.join(maps[0][1:])})")
+    if not found[0].keys() & found[1].keys():
+        image, label = next(iter(found[0].values())), next(iter(found[1].values()))
+        raise UserError(f"no image has a label of its name: {image} and {label}, for example")
     for name in sorted(found[0].keys() | found[1].keys()):
         yield tuple(
             paths.get(name, folder / f"{name}{ending}")
@@ -31,13 +39,18 @@ def pair_files(images, *maps):
         )
 
 
-def _files_in(folder, *endings):
+def _files_of(folder, *endings):
     """{path below the folder without its ending: path} of the files that have one."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such directory; check --data_dir and --splits")
+        raise UserError(f"{folder}: no such directory")
     files = {}
-    for path in folder.rglob("*"):
-        for ending in endings:
-            if path.name.lower().endswith(ending.lower()) and not path.name.startswith("."):
-                files[str(path.relative_to(folder))[: -len(ending)]] = path
+    for path in files_in(folder):
+        fitting = [ending for ending in endings if path.name.lower().endswith(ending.lower())]
+        if fitting:
+            name = str(path.relative_to(folder))[: -len(max(fitting, key=len))]
+            if files.setdefault(name, path) != path:
+                raise UserError(
+                    f"{files[name]} and {path.name}: two files of one name, of which one would be "
+                    "left out; rename or remove one"
+                )
     return files

@@ -23,10 +23,10 @@ class ShardTask:
 
     Attributes:
         name: of the file.
-        sources: objects such as `samples.SourceFiles`: `read(spec, max_side)` gives a `Sample`,
-            `fingerprint()` changes with its content.
+        sources: objects such as `samples.SourceFiles`: `read(spec, max_side, label_orientation)`
+            gives a `Sample`, `fingerprint()` changes with its content.
         spec: a `DatasetSpec`.
-        max_side: see `SourceFiles.read`.
+        max_side, label_orientation: see `SourceFiles.read`.
         skip_faulty: leave faulty samples out, instead of failing at the first.
     """
 
@@ -34,11 +34,13 @@ class ShardTask:
     sources: tuple
     spec: DatasetSpec
     max_side: int | None
+    label_orientation: str
     skip_faulty: bool
 
     def fingerprint(self):
         """A digest of all that decides the content of the shard."""
-        parts = [__version__, self.name, self.spec, self.max_side, self.skip_faulty]
+        parts = [__version__, self.name, self.spec, self.max_side]
+        parts += [self.label_orientation, self.skip_faulty]
         for source in self.sources:
             try:
                 parts.append(source.fingerprint())
@@ -104,30 +106,49 @@ def write_shard(task, fingerprint, directory, journal_dir):
     from dmls_tf.records.schema import write_records
 
     path = pathlib.Path(directory) / task.name
-    label_pixels, skipped = [], []
+    counts, skipped = Counts(), []
     with replacing(path) as temporary:
-        write_records(temporary, _records(task, label_pixels, skipped))
+        write_records(temporary, _records(task, counts, skipped))
         size, digest = temporary.stat().st_size, sha256_of(temporary)
-    shard = ShardInfo(task.name, len(label_pixels), size, digest)
-    split = count_shard(shard, label_pixels, task.spec.num_classes, len(skipped))
+    shard = ShardInfo(task.name, len(counts.label_pixels), size, digest)
+    split = dataclasses.replace(
+        count_shard(shard, counts.label_pixels, task.spec.num_classes),
+        num_skipped=len(skipped),
+        num_converted=counts.converted,
+        num_ambiguous=counts.ambiguous,
+    )
     journal = Journal(fingerprint, split, skipped)
     journal.save(pathlib.Path(journal_dir) / f"{task.name}.json")
     return journal
 
 
-def _records(task, label_pixels, skipped):
-    """Serialised records; the counts and the faults of the samples are appended on the way."""
+@dataclasses.dataclass
+class Counts:
+    """What is counted while the samples of a shard are read; see `SplitInfo`."""
+
+    label_pixels: list = dataclasses.field(default_factory=list)
+    converted: int = 0
+    ambiguous: int = 0
+
+    def add(self, sample):
+        self.label_pixels.append(sample.label_pixels)
+        self.converted += sample.converted
+        self.ambiguous += sample.ambiguous
+
+
+def _records(task, counts, skipped):
+    """Serialised records; the samples are counted and their faults appended on the way."""
     from dmls_tf.records.schema import encode_record
 
     for source in task.sources:
         try:
-            sample = source.read(task.spec, task.max_side)
+            sample = source.read(task.spec, task.max_side, task.label_orientation)
         except UserError as error:
             if not task.skip_faulty:
                 raise
             skipped.append(str(error))
         else:
-            label_pixels.append(sample.label_pixels)
+            counts.add(sample)
             yield encode_record(
                 sample.image_bytes,
                 sample.image_format,

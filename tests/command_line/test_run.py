@@ -13,8 +13,7 @@ CONVERTER = "data_prep/camvid_to_tfrecord.py"
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], ["--output_dir and --data_dir required; --help lists the flags"]),
-        (["--output_dir=", "--data_dir=x"], ["--output_dir required"]),
+        (["--output_dir="], ["--output_dir=: must be a path; --help lists the flags"]),
         (["--split=val"], ["Unknown command line flag 'split'. Did you mean: splits ?"]),
         (["--colour=red"], ["Unknown command line flag 'colour'"]),
         (["--num_workers=two"], ["--num_workers=two: must be a whole number;"]),
@@ -35,6 +34,12 @@ def test_a_command_line_that_cannot_be_read(flags, words):
     failed(run_here(CONVERTER, *flags), *words, code=2)
 
 
+def test_flags_that_are_required():
+    script = "data_prep/folder_to_tfrecord.py"
+    failed(run_here(script), "--name and --images and --labels required; --help lists", code=2)
+    failed(run_here(script, "--name=a", "--images=", "--labels=b"), "--images required", code=2)
+
+
 def test_a_number_that_is_none():
     done = run_here("scripts/summary.py", "--width_multiplier=wide")
     failed(done, "=wide: must be a number;", code=2)
@@ -46,7 +51,7 @@ def test_help_says_what_the_command_does_and_lists_its_flags_alone(command, run_
     first, blank, example, *_ = text.splitlines()
     assert first.endswith(".")
     assert not blank
-    assert example.strip().startswith(f"python {command} ")
+    assert example.strip().startswith(f"python {command}")
     assert text == succeeded(run_here(command, "-h"))
     assert "flags:" in text
     assert f"{command}:\n" in text
@@ -55,7 +60,7 @@ def test_help_says_what_the_command_does_and_lists_its_flags_alone(command, run_
 
 def test_help_names_defaults_and_what_is_required():
     text = succeeded(run_here(CONVERTER, "--help"))
-    assert "--data_dir: Directory of the unpacked data set. Required.\n" in text
+    assert "--data_dir: Directory of the unpacked data set.\n    (default: 'data/camvid')" in text
     assert "--splits: Splits to convert.\n    (default: 'train,val,test')" in text
 
 

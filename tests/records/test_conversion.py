@@ -96,7 +96,7 @@ def test_the_number_of_workers_changes_nothing(camvid, tmp_path):
         given = dataclasses.replace(settings, num_workers=workers)
         convert(tmp_path / str(workers), CAMVID, sources_in(camvid), given)
     one, three = content_of(tmp_path / "1"), content_of(tmp_path / "3")
-    assert len(one) == 7
+    assert len(one) == 8
     assert one == three
     assert hidden(tmp_path) == []
 

@@ -39,10 +39,37 @@ def test_files_are_paired_below_folders_by_more_than_their_suffix(tmp_path):
 
 def test_what_is_missing_keeps_its_place(tmp_path):
     images, labels = tmp_path / "images", tmp_path / "labels"
-    touch(images / "a.jpg", labels / "b.png")
+    touch(images / "a.jpg", images / "c.png", labels / "b.png", labels / "c.png")
     assert list(pair_files((images, *JPEG_OR_PNG), (labels, ".png"))) == [
         (images / "a.jpg", labels / "a.png"),
         (images / "b.jpg", labels / "b.png"),
+        (images / "c.png", labels / "c.png"),
+    ]
+
+
+@pytest.mark.parametrize("second", ["a.jpg", "A/../a.JPG", "a.jpeg"])
+def test_two_images_of_one_name_are_refused(second, tmp_path):
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    touch(images / "a.png", images / "A" / "b.png", images / second, labels / "a.png")
+    with pytest.raises(UserError, match=r"a\.\w+ and a\.\w+: two files of one name"):
+        list(pair_files((images, *JPEG_OR_PNG), (labels, ".png")))
+
+
+def test_names_of_which_none_fits_are_told(tmp_path):
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    touch(images / "a.png", labels / "a_mask.png")
+    with pytest.raises(UserError, match="no image has a label of its name: .*a.png and .*a_mask"):
+        list(pair_files((images, ".png"), (labels, ".png")))
+
+
+def test_links_to_folders_are_followed_and_cycles_end(tmp_path):
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    touch(images / "a.png", tmp_path / "disk" / "b.png", labels / "a.png", labels / "x" / "b.png")
+    (images / "x").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "back").symlink_to(images)
+    assert list(pair_files((images, ".png"), (labels, ".png"))) == [
+        (images / "a.png", labels / "a.png"),
+        (images / "x" / "b.png", labels / "x" / "b.png"),
     ]
 
 

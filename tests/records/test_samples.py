@@ -74,33 +74,70 @@ def test_every_kind_of_image_is_taken_and_training_sees_what_pillow_sees(
     np.testing.assert_allclose(decoded, expected, atol=2 if name == "b.jpg" else 0)
 
 
-@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_upright_labels_of_images_that_exif_turns_are_fitted_to_the_stored_pixels(
-    orientation, source, tmp_path, rng
+@pytest.fixture
+def turned(tmp_path, rng):
+    """Makes a photograph that EXIF turns, with labels and instances: upright ones by Pillow."""
+
+    def make(orientation, size, suffix="png"):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored = rng.integers(0, 11, size, np.uint8)
+        Image.fromarray(20 * stored).save(tmp_path / "turned.png", exif=exif)
+        with Image.open(tmp_path / "turned.png") as picture:
+            upright = np.asarray(ImageOps.exif_transpose(picture)) // 20
+        path = str(tmp_path / f"turned.{suffix}")
+        Image.fromarray(20 * stored).save(path, exif=exif)
+        assert upright.shape == (size[::-1] if orientation > 4 else size)
+        return path, stored, upright
+
+    return make
+
+
+def source_of(path, tmp_path, label):
+    instance = save(tmp_path / "instance.png", label * np.uint16(1000), np.uint16)
+    return SourceFiles(path, str(save(tmp_path / "label.png", label)), str(instance))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("size", [(6, 8), (8, 8)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_image_and_maps_are_upright_whichever_way_the_label_was_drawn(
+    orientation, size, suffix, turned, tmp_path
 ):
     """Pillow's own way from the stored pixels to the upright ones is the truth."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = rng.integers(0, 11, (6, 8), np.uint8)
-    source = with_image(source, tmp_path, Image.fromarray(stored), "turned.png", exif=exif)
-    with Image.open(source.image) as picture:
-        upright = np.asarray(ImageOps.exif_transpose(picture))
-    assert upright.shape == (8, 6)
-    label = save(tmp_path / "upright.png", upright)
-    instance = save(tmp_path / "instance.png", upright * np.uint16(1000), np.uint16)
-    sample = SourceFiles(source.image, str(label), str(instance)).read(CAMVID)
-    np.testing.assert_array_equal(values(sample.label_png), stored)
-    np.testing.assert_array_equal(values(sample.instance_png), stored * np.uint16(1000))
-    assert sample.shape == (6, 8, 1)
+    path, stored, upright = turned(orientation, size, suffix)
+    for label, kind in ((upright, "upright"), (stored, "stored")):
+        source = source_of(path, tmp_path, label)
+        sample = source.read(CAMVID, label_orientation=kind)
+        np.testing.assert_array_equal(values(sample.label_png), upright)
+        np.testing.assert_array_equal(values(sample.instance_png), upright * np.uint16(1000))
+        image = np.asarray(tf.io.decode_image(sample.image_bytes, channels=3))
+        difference = np.abs(image[..., 0] - 20.0 * upright).mean()
+        assert difference < 12 if suffix == "jpg" else difference == 0
+        assert sample.shape[:2] == image.shape[:2] == upright.shape
+        assert sample.converted == (orientation > 1)
+        assert sample.ambiguous == (orientation > 1 and (orientation < 5 or size == (8, 8)))
+        if not sample.ambiguous:
+            other = source.read(CAMVID, label_orientation="stored")
+            assert other.label_png == sample.label_png
 
 
-def test_labels_that_fit_the_stored_pixels_are_left_as_they_are(source, tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    source = with_image(source, tmp_path, Image.open(source.image), "b.png", exif=exif)
-    np.testing.assert_array_equal(
-        values(source.read(CAMVID).label_png), np.where(LABEL == 11, 255, LABEL)
-    )
+def test_what_is_upright_is_copied(turned, tmp_path):
+    path, stored, _ = turned(1, (6, 8), "jpg")
+    source = source_of(path, tmp_path, stored)
+    sample = source.read(CAMVID)
+    assert sample.image_bytes == pathlib.Path(path).read_bytes()
+    assert sample.instance_png == pathlib.Path(source.instance).read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["webp", "tif", "bmp", "gif", "ppm"])
+def test_other_formats_become_png_without_loss(suffix, source, tmp_path, rng):
+    pixels = 51 * rng.integers(0, 6, (6, 8, 3), np.uint8)  # colours of GIF's palette
+    lossless = {"lossless": True} if suffix == "webp" else {}
+    other = with_image(source, tmp_path, Image.fromarray(pixels), f"b.{suffix}", **lossless)
+    sample = other.read(CAMVID)
+    assert (sample.image_format, sample.converted, sample.shape) == ("png", True, (6, 8, 3))
+    np.testing.assert_array_equal(tf.io.decode_png(sample.image_bytes), pixels)
 
 
 def test_instances_survive_bit_for_bit(source, tmp_path, rng):
@@ -174,13 +211,12 @@ def test_labels_of_another_depth_or_format_are_refused(source, tmp_path):
         SourceFiles(source.image, str(eight_bits), str(eight_bits)).read(CAMVID)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "gone.png"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.webp", "gone.png"])
 def test_damaged_images_are_named(name, source, tmp_path, rng):
     path = tmp_path / name
     if name != "gone.png":
         Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).save(path)
-        if name != "a.gif":
-            path.write_bytes(path.read_bytes()[:-40])
+        path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(UserError, match=name):
         SourceFiles(str(path), source.label).read(CAMVID)
 

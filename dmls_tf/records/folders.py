@@ -1,0 +1,167 @@
+"""A user's folders of images and labels: which image has which label, and is in which split.
+
+Splits are sub-folders, list files, or a share that is drawn.
+"""
+
+import json
+import pathlib
+import re
+
+import numpy as np
+
+from dmls_tf.errors import UserError
+from dmls_tf.images.formats import PHOTO_ENDINGS
+from dmls_tf.images.label_files import LABEL_ENDINGS
+from dmls_tf.records.pairing import pair_files
+
+SPLIT = "{split}"  # in a path, stands for the name of a split
+TRAIN, VAL = "train", "val"  # of a share that is drawn
+
+
+def find_pairs(images, labels, image_ending=None, label_ending=None):
+    """The images of a folder and their labels.
+
+    Args:
+        images, labels: paths of folders; `labels` may be the JSON file of COCO's panoptic format,
+            whose PNGs are in a folder beside it of the same name.
+        image_ending, label_ending: what the names of the files end with; None: as image files do.
+
+    Returns:
+        A list of (image path, label path, segments), see `label_readers.TableLabels`.
+
+    Raises:
+        UserError: see `pair_files`; the JSON file cannot be read.
+    """
+    images, labels = pathlib.Path(images), pathlib.Path(labels)
+    endings = (image_ending,) if image_ending else PHOTO_ENDINGS
+    if labels.suffix == ".json":
+        segments = read_panoptic(labels)
+        pairs = pair_files((images, *endings), (labels.with_suffix(""), label_ending or ".png"))
+        return [(image, label, _segments_of(label, segments, labels)) for image, label in pairs]
+    together = images.is_dir() and labels.is_dir() and images.samefile(labels)
+    if together and not (image_ending and label_ending):
+        if not any(labels.rglob("*.json")):
+            raise UserError(
+                f"{images}: holds images and labels; pass --image_ending and --label_ending, like "
+                ".jpg and .png"
+            )
+        label_ending = label_ending or ".json"
+    wanted = (label_ending,) if label_ending else LABEL_ENDINGS
+    pairs = pair_files((images, *endings), (labels, *wanted))
+    return [(image, label, None) for image, label in pairs]
+
+
+def find_splits(images, labels, names, **endings):
+    """{split: pairs} of sub-folders, or of paths that have `{split}` in them; see `find_pairs`."""
+    return {
+        name: find_pairs(_of_split(images, name), _of_split(labels, name), **endings)
+        for name in names
+    }
+
+
+def listed_splits(pairs, images, lists):
+    """{name of the list file: pairs} of text files that name an image per line.
+
+    A name may have folders, below `images`, and may lack its ending.
+
+    Raises:
+        UserError: a list cannot be read, or names an image that is not there, is there twice, or is
+            in another list, too.
+    """
+    by_name, splits, taken = {}, {}, {}
+    for pair in pairs:
+        relative = pair[0].relative_to(images)
+        for name in {str(relative), str(relative.with_suffix("")), relative.name, relative.stem}:
+            by_name.setdefault(name, []).append(pair)
+    for path in map(pathlib.Path, lists):
+        try:
+            names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: not a readable text file") from error
+        splits[path.stem] = [_one_of(by_name.get(name, []), name, path) for name in names]
+        for image, *_ in splits[path.stem]:
+            if image in taken:
+                raise UserError(f"{path}: names {image}, which {taken[image]} names, too")
+            taken[image] = path
+    return splits
+
+
+def drawn_splits(pairs, images, share, group_by, seed):
+    """{"train": pairs, "val": pairs} with a share of the images, drawn at random, in val.
+
+    Args:
+        pairs: see `find_pairs`.
+        images: their folder.
+        share: of the images, above 0 and below 1.
+        group_by: a regular expression; images in whose path below `images` it finds the same text
+            stay together. None: each image is a group.
+        seed: of the draw.
+
+    Raises:
+        UserError: the expression finds nothing in a path; one of the splits would be empty.
+    """
+    groups = {}
+    for pair in pairs:
+        groups.setdefault(_group_of(str(pair[0].relative_to(images)), group_by), []).append(pair)
+    names = sorted(groups)
+    if len(names) < 2:
+        raise UserError(f"{images}: one group of images, of which no two splits can be made")
+    order = np.random.default_rng(seed).permutation(len(names))
+    val, wanted = [], max(1, round(share * len(pairs)))
+    for index in order[1:]:  # at least one group is for training
+        group = groups[names[index]]
+        if not val or len(val) + len(group) <= wanted:
+            val += group
+    held = {image for image, *_ in val}
+    return {TRAIN: [pair for pair in pairs if pair[0] not in held], VAL: sorted(val, key=_image)}
+
+
+def read_panoptic(path):
+    """{PNG name: {segment id: category name}} of a JSON file of COCO's panoptic format.
+
+    Raises:
+        UserError: it cannot be read, or is of another kind.
+    """
+    try:
+        content = json.loads(path.read_text())
+        names = {category["id"]: category["name"] for category in content["categories"]}
+        return {
+            annotation["file_name"]: {
+                segment["id"]: names[segment["category_id"]]
+                for segment in annotation["segments_info"]
+            }
+            for annotation in content["annotations"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a JSON file of COCO's panoptic format ({error!r})") from error
+
+
+def _segments_of(label, segments, path):
+    if label.name not in segments:
+        raise UserError(f"{label}: is not in {path}")
+    return segments[label.name]
+
+
+def _of_split(path, name):
+    return path.replace(SPLIT, name) if SPLIT in path else str(pathlib.Path(path, name))
+
+
+def _one_of(pairs, name, path):
+    if len(pairs) == 1:
+        return pairs[0]
+    if not pairs:
+        raise UserError(f"{path}: names {name}, which is not among the images")
+    raise UserError(f"{path}: {name} is ambiguous: {pairs[0][0]} and {pairs[1][0]}")
+
+
+def _group_of(name, group_by):
+    if group_by is None:
+        return name
+    match = re.search(group_by, name)
+    if not match:
+        raise UserError(f"--group_by={group_by} finds nothing in {name}")
+    return match[1] if match.groups() else match[0]
+
+
+def _image(pair):
+    return pair[0]

@@ -1,0 +1,170 @@
+"""What label files hold, before anybody has said what it means: values, colours or names.
+
+A table is printed, and a classes file written that a user completes; see `datasets.label_table`.
+"""
+
+import collections
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from dmls_tf import IGNORE_LABEL
+from dmls_tf.datasets.label_table import UNLABELLED, VOC_OUTLINE, Key, words_for
+from dmls_tf.errors import UserError
+from dmls_tf.files import replacing
+from dmls_tf.images.label_files import value_of_grey
+from dmls_tf.records import workers
+from dmls_tf.records.label_readers import read_label
+
+FILES_PER_TASK = 32
+MOST_KEYS = 4096  # that are counted; photographs have more colours
+
+
+@dataclasses.dataclass
+class Found:
+    """What a key amounts to.
+
+    Attributes:
+        pixels: that have it.
+        files: that hold it.
+        first: some of those files, at most three.
+        color: RGB that the files' own palettes show it in.
+    """
+
+    pixels: int = 0
+    files: int = 0
+    first: list[str] = dataclasses.field(default_factory=list)
+    color: tuple[int, ...] | None = None
+
+    def add(self, other):
+        self.pixels += other.pixels
+        self.files += other.files
+        self.first = (self.first + other.first)[:3]
+        self.color = self.color or other.color
+
+
+def survey(labels, num_workers):
+    """Counts what label files hold.
+
+    Args:
+        labels: (path, segments) pairs, see `label_readers.read_label`.
+        num_workers: processes.
+
+    Returns:
+        {key: `Found`}, the most frequent first.
+
+    Raises:
+        UserError: a label cannot be read, or all are no labels of classes.
+    """
+    tasks = [
+        (labels[start : start + FILES_PER_TASK],) for start in range(0, len(labels), FILES_PER_TASK)
+    ]
+    total = collections.defaultdict(Found)
+    for part in workers.run(_count, tasks, num_workers, len(labels), "labels"):
+        for key, found in part.items():
+            total[key].add(found)
+    if any(isinstance(key, tuple) for key in total):
+        total = _joined(total, _as_color)
+    return dict(sorted(total.items(), key=lambda item: -item[1].pixels))
+
+
+def table(found, title):
+    """A table of what was found, as text."""
+    total = sum(one.pixels for one in found.values())
+    lines = [f"{title}: {len(found)} of them", f"{'pixels, %':>10} {'files':>7}"]
+    for key, one in found.items():
+        lines.append(f"{100 * one.pixels / total:10.3f} {one.files:7d}  {words_for(key)}")
+    return "\n".join(lines)
+
+
+def unknown_keys(found, classes):
+    """One line on the keys that stand for no class, with counts and files."""
+    total = sum(one.pixels for one in found.values())
+    lacking = {
+        key: one
+        for key, one in found.items()
+        if not {key, one.color, value_of_grey(key)} & classes.keys()
+    }
+    words = [
+        f"{words_for(key)} ({100 * one.pixels / total:.3g} % of the pixels, {one.files} files: "
+        f"{', '.join(one.first)})"
+        for key, one in lacking.items()
+    ]
+    more = f" and {len(words) - 10} more" if len(words) > 10 else ""
+    return f"labels hold what stands for no class: {'; '.join(words[:10])}{more}"
+
+
+def write_classes(found, path):
+    """Writes a classes file with a row per key, for a user to edit.
+
+    Raises:
+        UserError: there are more keys than there can be classes.
+    """
+    if len(found) > IGNORE_LABEL:
+        raise UserError(
+            f"the labels hold {len(found)} values or colours, more than there can be classes "
+            f"({IGNORE_LABEL}); photographs, or labels that were resized with smoothing or saved "
+            "as JPEG, look like that"
+        )
+    total = sum(one.pixels for one in found.values())
+    rows = ["# NAME,KEY,R,G,B: give each class a name. Rows of one name are one class;"]
+    rows += ["# pixels of the name ignore belong to none. The order of the rows is kept."]
+    for number, (key, one) in enumerate(sorted(found.items(), key=_rank)):
+        rows.append(f"# {100 * one.pixels / total:.3g} % of the pixels, in {one.files} files")
+        rows.append(_row(key, one, number, binary=len(found) == 2))
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(rows) + "\n")
+
+
+def _row(key, one, number, binary):
+    if isinstance(key, str):
+        return f"{_quoted('ignore' if key == UNLABELLED else key)},{_quoted(key)}"
+    ignored = key == VOC_OUTLINE or (key == IGNORE_LABEL and not binary)
+    name = "ignore" if ignored else f"class_{number}"
+    if isinstance(key, tuple):
+        return ",".join([name] + [""] * (len(key) == 4) + list(map(str, key)))
+    shown = one.color if one.color and len(set(one.color)) > 1 else ()
+    return ",".join([name, str(key), *map(str, shown)])
+
+
+def _quoted(text):
+    return '"' + text.replace('"', '""') + '"' if {",", '"'} & set(text) else text
+
+
+def _count(labels):
+    """{key: `Found`} of some files."""
+    total = collections.defaultdict(Found)
+    for path, segments in labels:
+        label = read_label(path, segments)
+        pixels = np.bincount(label.indices.ravel(), minlength=len(label.keys)).tolist()
+        here = collections.defaultdict(Found)
+        for key, count in zip(label.keys, pixels, strict=True):
+            if count:
+                color = label.colors.get(key)
+                here[key].add(Found(count, 0, [], color))
+        if all(not isinstance(value_of_grey(key), tuple) for key in here):
+            here = _joined(here, lambda key, found: value_of_grey(key))
+        for key, found in here.items():
+            total[key].add(dataclasses.replace(found, files=1, first=[pathlib.Path(path).name]))
+        if len(total) > MOST_KEYS:
+            raise UserError(f"{path}: has thousands of colours; it is no label of classes")
+        workers.report_progress()
+    return dict(total)
+
+
+def _joined(total, function):
+    """The counts of keys that become the same by a function of key and `Found`."""
+    joined = collections.defaultdict(Found)
+    for key, found in total.items():
+        joined[function(key, found)].add(found)
+    return joined
+
+
+def _as_color(key, found):
+    return (found.color or (key,) * 3) if isinstance(key, int) else key
+
+
+def _rank(item):
+    key: Key = item[0]
+    return (str(type(key)), key)
