@@ -9,7 +9,8 @@ a classes file, a row `NAME[,KEY][,R,G,B[,A]]` for each key, where KEY is a valu
     car,64,0,128            of the same class
     window,3,0,0,128        label value 3, drawn in this colour, which label files may hold, too
     ignore,255              pixels of no class
-    sky                     the number of the row, counted from 0, or "sky" in annotation files
+    sky                     "sky" in annotation files; where no row has more than a name, also the
+                            number of the row, counted from 0
 
 `labelmap.txt` of CVAT and Pascal VOC is read as well.
 """
@@ -106,6 +107,11 @@ def read_label_table(path: str | pathlib.Path, ignored: tuple[str, ...] = ()) ->
             rows.append(row)
     if any(LABELMAP_ROW.fullmatch(line) for _, line in numbered):
         ignored = (*ignored, f"#{bytes(VOC_OUTLINE).hex()}")
+    numbered_rows = not any(row.keys for row in rows)
+    rows = [
+        row if row.keys else row._replace(keys=(i, row.name) if numbered_rows else (row.name,))
+        for i, row in enumerate(rows)
+    ]
     try:
         return label_table(rows, ignored)
     except UserError as error:
@@ -158,7 +164,7 @@ def _row(line: str, number: int) -> Row | None:
     if not name:
         raise ValueError("a row begins with the name of a class")
     if not fields:
-        return Row(name, (number, name), None)
+        return Row(name, (), None)
     keys: list[Key] = []
     if len(fields) != 3:
         word, *fields = fields
