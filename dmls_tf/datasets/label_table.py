@@ -187,6 +187,8 @@ def _color(words: Iterable[Any]) -> tuple[int, ...]:
 def _ignored_key(word: str) -> Key:
     if match := re.fullmatch(r"#((?:[0-9a-fA-F]{2}){3,4})", word):
         return _color(bytes.fromhex(match[1]))
+    if word.startswith("#"):
+        raise UserError(f"--ignore={word}: a colour is #RRGGBB or #RRGGBBAA, hexadecimal")
     return int(word) if word.isdecimal() else word
 
 

@@ -108,24 +108,29 @@ def write_classes(found, path):
             "as JPEG, look like that"
         )
     total = sum(one.pixels for one in found.values())
+    colored = any(one.color and len(set(one.color)) > 1 for one in found.values())
     rows = ["# NAME,KEY,R,G,B: give each class a name. Rows of one name are one class;"]
     rows += ["# pixels of the name ignore belong to none. The order of the rows is kept."]
     for number, (key, one) in enumerate(sorted(found.items(), key=_rank)):
         rows.append(f"# {100 * one.pixels / total:.3g} % of the pixels, in {one.files} files")
-        rows.append(_row(key, one, number, binary=len(found) == 2))
+        name = _name(key, number, binary=len(found) == 2)
+        rows.append(_row(name, key, one.color if colored else None))
     with replacing(path) as temporary:
         temporary.write_text("\n".join(rows) + "\n")
 
 
-def _row(key, one, number, binary):
-    if isinstance(key, str):
-        return f"{_quoted('ignore' if key == UNLABELLED else key)},{_quoted(key)}"
-    ignored = key == VOC_OUTLINE or (key == IGNORE_LABEL and not binary)
-    name = "ignore" if ignored else f"class_{number}"
-    if isinstance(key, tuple):
-        return ",".join([name] + [""] * (len(key) == 4) + list(map(str, key)))
-    shown = one.color if one.color and len(set(one.color)) > 1 else ()
-    return ",".join([name, str(key), *map(str, shown)])
+def _name(key, number, binary):
+    """The name that a classes file gives to a key at first."""
+    ignored = key in (VOC_OUTLINE, UNLABELLED) or (key == IGNORE_LABEL and not binary)
+    if ignored:
+        return "ignore"
+    return key if isinstance(key, str) else f"class_{number}"
+
+
+def _row(name, key, color):
+    if isinstance(key, tuple):  # R,G,B or, after an empty KEY, R,G,B,A
+        return ",".join([_quoted(name)] + [""] * (len(key) == 4) + list(map(str, key)))
+    return ",".join([_quoted(name), _quoted(str(key)), *map(str, color or ())])
 
 
 def _quoted(text):
