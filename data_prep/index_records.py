@@ -11,7 +11,7 @@ import os
 import pathlib
 
 from dmls_tf import IGNORE_LABEL, command_line
-from dmls_tf.datasets import DatasetInfo, DatasetSpec, color_wheel
+from dmls_tf.datasets import DatasetInfo, DatasetSpec, color_wheel, doubts
 from dmls_tf.datasets.info import merge
 from dmls_tf.errors import UserError
 from dmls_tf.records.verification import find_shards, scan_shards
@@ -37,7 +37,10 @@ def main(options, records_dir):
         splits[split] = merge([part for _, part in results])
     ids = {i: i for i in (*range(len(names)), IGNORE_LABEL)}
     spec = DatasetSpec(options.name, names, color_wheel(len(names)), ids, split_sizes={})
-    DatasetInfo(spec, splits).save(directory)
+    info = DatasetInfo(spec, splits)
+    info.save(directory)
+    for name in splits:
+        command_line.warn(*doubts(info, name))
     print(f"wrote {directory}/dataset.json")
 
 

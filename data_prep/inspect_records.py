@@ -2,7 +2,8 @@
 
     python data_prep/inspect_records.py records/camvid --split=train --output_dir=out
 
-Writes `SPLIT_samples.png` and `SPLIT_classes.png`. The samples are spread evenly over the split.
+Prints how frequent each class is and writes `SPLIT_samples.png` and `SPLIT_classes.png`. The
+samples are spread evenly over the split.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dmls_tf import IGNORE_LABEL, command_line
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.evaluation.figures import figure_class
 from dmls_tf.files import writing
 from dmls_tf.images.drawing import legend, overlay
@@ -40,6 +41,8 @@ def main(options, records_dir):
         sheet = contact_sheet(samples, info, options.sample_height)
         sheet.save(output_dir / f"{split}_samples.png")
         plot_classes(info, split, output_dir / f"{split}_classes.png")
+    print(table_of_classes(info, split))
+    command_line.warn(*doubts(info, split))
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")
 
 
@@ -84,18 +87,34 @@ def _tile(name, image, label, palette, height):
     return tile
 
 
-def plot_classes(info, split, path):
-    """Writes a bar chart: the share of each class in all pixels and in all images."""
+def table_of_classes(info, split):
+    """The shares of each class, and of ignored pixels, as text."""
+    pixels, images = class_shares(info, split)
+    lines = [f"{'pixels, %':>9} {'images, %':>9}"]
+    for share, images_share, name in zip(pixels, images, info.class_names, strict=True):
+        lines.append(f"{100 * share:9.3f} {100 * images_share:9.1f}  {name}")
+    lines.append(f"{100 * (1 - sum(pixels)):9.3f} {'':9}  (ignored)")
+    return "\n".join(lines)
+
+
+def class_shares(info, split):
+    """The share of each class in all pixels, and of the images that contain it."""
     counts = info.split(split)
     total = sum(counts.class_pixels) + counts.ignored_pixels
+    return np.array(counts.class_pixels) / total, np.array(counts.class_images) / counts.num_images
+
+
+def plot_classes(info, split, path):
+    """Writes a bar chart: the share of each class in all pixels and in all images."""
+    pixels, images = class_shares(info, split)
     rows = np.arange(info.num_classes)
     size = (11, 1.5 + 0.22 * info.num_classes)
     figure = figure_class("the plot")(figsize=size, layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     colors = np.array(info.palette) / 255
     for axis, values, title in (
-        (axes[0], np.array(counts.class_pixels) / total, "share of the pixels"),
-        (axes[1], np.array(counts.class_images) / counts.num_images, "share of the images"),
+        (axes[0], pixels, "share of the pixels"),
+        (axes[1], images, "share of the images"),
     ):
         axis.barh(rows, 100 * values, color=colors, edgecolor="black", linewidth=0.4)
         axis.set_xlabel(f"{title}, %")
@@ -103,8 +122,9 @@ def plot_classes(info, split, path):
     axes[0].set_xscale("symlog", linthresh=0.01)
     axes[0].set_yticks(rows, info.class_names)
     axes[0].invert_yaxis()
-    ignored = 100 * counts.ignored_pixels / total
-    figure.suptitle(f"{info.name}, {split}: {counts.num_images} images, {ignored:.1f} % ignored")
+    ignored = 100 * (1 - sum(pixels))
+    num_images = info.split(split).num_images
+    figure.suptitle(f"{info.name}, {split}: {num_images} images, {ignored:.1f} % ignored")
     figure.savefig(path, dpi=110)
 
 

@@ -2,7 +2,8 @@
 
     python data_prep/verify_records.py records/camvid
 
-Prints a line for each fault, with the file and the number of the record, counted from 0.
+Prints a line for each fault, with the file and the number of the record, counted from 0, and
+warns of classes without a pixel and the like.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import os
 import pathlib
 
 from dmls_tf import command_line
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.errors import UserError
 from dmls_tf.records.verification import verify_split
 from dmls_tf.settings import POSITIVE, Settings, setting
@@ -30,6 +31,8 @@ def main(options, records_dir):
         print(fault)
     if faults:
         raise UserError(f"{records_dir}: {len(faults)} faults; convert the data set again")
+    for name in info.splits:
+        command_line.warn(*doubts(info, name))
     print(f"{records_dir}: all {sum(s.num_images for s in info.splits.values())} records are sound")
 
 

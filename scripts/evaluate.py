@@ -15,7 +15,7 @@ import pathlib
 
 from dmls_tf import command_line
 from dmls_tf.config import InferenceConfig, ModelConfig
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.errors import UserError
 from dmls_tf.files import make_directory, writing
 from dmls_tf.settings import (
@@ -61,7 +61,7 @@ def main(options):
         report.check()
     predict, title, num_threads = make_predictor(options)
     info = DatasetInfo.load(options.records_dir)
-    info.split(options.split)  # that it is there
+    command_line.warn(*doubts(info, options.split))
     gallery = Gallery(options.examples, info.palette) if options.report else None
     output_dir = pathlib.Path(options.output_dir)
     make_directory(output_dir)  # before minutes of work

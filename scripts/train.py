@@ -13,7 +13,7 @@ import pathlib
 
 from dmls_tf import command_line
 from dmls_tf.config import DataConfig, ModelConfig, TrainConfig
-from dmls_tf.datasets import DatasetInfo
+from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.settings import POSITIVE, Settings, one_of, required, setting
 
 
@@ -59,6 +59,8 @@ def main(options):
     barrier(strategy)
     trained = (work_dir / MODEL_FILE).exists()
     splits = (options.train_split, options.val_split)
+    if is_chief(strategy) and not trained:
+        command_line.warn(*(doubt for split in splits for doubt in doubts(info, split)))
     if stages:
         path = train_stages(stages, options.records_dir, splits, configs, work_dir, strategy)
     else:

@@ -150,6 +150,12 @@ def quiet_stderr():
         os.close(saved)
 
 
+def warn(*lines):
+    """Prints warnings, each one line, to stderr."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
+
+
 def _fail(message, code):
     line = " ".join(str(message).split())
     print(f"error: {line}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """What the labels of each data set mean, and `dataset.json`, which travels with its records."""
 
 from dmls_tf.datasets.benchmarks import CAMVID, CITYSCAPES, ade20k, mapillary
-from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, ShardInfo, SplitInfo
+from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, ShardInfo, SplitInfo, doubts
 from dmls_tf.datasets.spec import DatasetSpec, Scoring, SubmissionFormat, color_wheel
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "SubmissionFormat",
     "ade20k",
     "color_wheel",
+    "doubts",
     "mapillary",
 ]

@@ -207,13 +207,19 @@ class DatasetInfo:
             )
         except OSError as error:
             raise UserError(
-                f"{path}: not found; {directory} is no records directory, "
-                "make one with data_prep/*_to_tfrecord.py"
+                f"{path}: not found; {directory} is no records directory, make one with "
+                f"{_converter_of(pathlib.Path(directory).name)}"
             ) from error
         except UserError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: damaged ({error}); convert again") from error
+
+
+def _converter_of(name: str) -> str:
+    if name in ("ade20k", "camvid", "cityscapes", "mapillary", "synthetic"):
+        return f"python data_prep/{name}_to_tfrecord.py"
+    return "data_prep/*_to_tfrecord.py"
 
 
 def _spec_from_json(content: dict[str, Any]) -> DatasetSpec:

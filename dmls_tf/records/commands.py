@@ -3,8 +3,8 @@
 import dataclasses
 import pathlib
 import re
-import sys
 
+from dmls_tf import command_line
 from dmls_tf.datasets import INFO_FILE
 from dmls_tf.datasets.info import doubts
 from dmls_tf.errors import UserError
@@ -84,30 +84,19 @@ def convert(spec, sources, output_dir, config):
         print(f"{name}: {split.num_images} images in {len(split.shards)} shards")
         if split.num_skipped:
             skipped = f"{output_dir}/{conversion.SKIPPED_FILE}"
-            warn(f"{name}: left out {split.num_skipped} faulty images, see {skipped}")
+            command_line.warn(f"{name}: left out {split.num_skipped} faulty images, see {skipped}")
         if split.num_converted:
             print(f"{name}: {split.num_converted} images encoded anew, upright and as JPEG or PNG")
         if split.num_ambiguous:
-            warn(
+            command_line.warn(
                 f"{name}: {split.num_ambiguous} labels fit their images both as EXIF turns them "
                 f"and as they are stored; they were read as {config.label_orientation}, see "
                 "--label_orientation"
             )
         if official != split.num_images + split.num_skipped:
-            warn(f"{name}: the official split has {official} images")
-    warn_of_doubts(info)
+            command_line.warn(f"{name}: the official split has {official} images")
+        command_line.warn(*doubts(info, name))
     if exists:
         print(f"{output_dir} was complete already; --overwrite converts it anew")
     else:
         print(f"wrote {output_dir}")
-
-
-def warn_of_doubts(info, *splits):
-    """Warns of what is odd in the labels of splits, by default all; see `info.doubts`."""
-    for name in splits or info.splits:
-        for doubt in doubts(info, name):
-            warn(doubt)
-
-
-def warn(text):
-    print(f"warning: {text}", file=sys.stderr)

@@ -19,6 +19,7 @@ from tests.forks import start_fork
 from tests.helpers import failed, run_here, succeeded
 from tests.records.files import (
     content_of,
+    make_ade20k,
     make_camvid,
     make_cityscapes,
     make_mapillary,
@@ -299,6 +300,41 @@ def _session(leader):
     return listed.stdout.split()
 
 
+def test_cityscapes_with_train_ids_is_refused(tmp_path, rng):
+    root = make_cityscapes(tmp_path / "C", rng, {"train": 2}, size=(40, 40), raw_ids=range(19))
+    arguments = (f"--data_dir={root}", f"--output_dir={tmp_path / 'out'}", "--splits=train")
+    failed(run_here(CITYSCAPES, *arguments), "the labels of the split 'train' hold class ids")
+    assert not (tmp_path / "out").exists()
+    shutil.rmtree(root)
+    make_cityscapes(root, rng, {"train": 2}, size=(40, 40), raw_ids=range(34))
+    succeeded(run_here(CITYSCAPES, *arguments))
+
+
+def test_commands_without_data_say_what_to_download():
+    for script, archive in (
+        (
+            ADE20K,
+            "ADEChallengeData2016.zip of sceneparsing.csail.mit.edu, unpack it in data/ade20k",
+        ),
+        (CITYSCAPES, "gtFine_trainvaltest.zip of cityscapes-dataset.com, unpack it in data/citysc"),
+        (
+            MAPILLARY,
+            "Mapillary Vistas of mapillary.com/dataset/vistas, unpack it in data/mapillary",
+        ),
+    ):
+        if not (ROOT / "data").exists():
+            failed(run_here(script), archive)
+    if not (ROOT / "records" / "mapillary").exists():
+        done = run_here("scripts/train.py", f"--flagfile={ROOT}/configs/mapillary.flags")
+        failed(done, "make one with python data_prep/mapillary_to_tfrecord.py")
+
+
+def test_the_archive_of_ade20k_may_keep_its_own_folder(tmp_path, rng):
+    make_ade20k(tmp_path / "ade20k" / "ADEChallengeData2016", rng, {"validation": 2})
+    arguments = (f"--data_dir={tmp_path / 'ade20k'}", f"--output_dir={tmp_path / 'out'}")
+    assert "validation: 2 images" in succeeded(run_here(ADE20K, *arguments, "--splits=validation"))
+
+
 @pytest.mark.slow
 def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng):
     """Written as DeepLab's `build_data.py` does, which knows neither `dataset.json` nor ours."""
@@ -310,12 +346,14 @@ def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng):
         for i in range(4):
             writer.write(_deeplab_example(f"2007_{i:06d}", images[i], labels[i]))
     names = tmp_path / "names.txt"
-    names.write_text("background\naeroplane\nbicycle\n")
+    names.write_text("background\naeroplane\nbicycle\nbird\n")
     command = ("data_prep/index_records.py", directory, "--name=voc", f"--class_names={names}")
-    assert "dataset.json" in succeeded(run_here(*command))
+    done = run_here(*command)
+    assert "dataset.json" in succeeded(done)
+    assert done.stderr.endswith("warning: train: no pixel is bird\n")
     info = DatasetInfo.load(directory)
-    assert info.class_names == ("background", "aeroplane", "bicycle")
-    assert list(info.split("train").class_pixels) == [(labels == c).sum() for c in range(3)]
+    assert info.class_names == ("background", "aeroplane", "bicycle", "bird")
+    assert list(info.split("train").class_pixels) == [(labels == c).sum() for c in range(4)]
     for example, image, label in zip(read_split(directory, "train"), images, labels, strict=True):
         np.testing.assert_array_equal(example["image"], tf.io.decode_jpeg(image))
         np.testing.assert_array_equal(example["label"], label)
@@ -327,6 +365,10 @@ def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng):
         *("--image_size=32,32", "--epochs=1", "--batch_per_replica=2"),
     )
     assert "model.keras" in succeeded(trained)
+    assert "warning: train: no pixel is bird\n" in trained.stderr
+    verified = run_here("data_prep/verify_records.py", directory)
+    assert "all 4 records are sound" in succeeded(verified)
+    assert "warning: train: no pixel is bird\n" in verified.stderr
     names.write_text("background\naeroplane\n")
     failed(run_here(*command), "record 0: 2007_000000: label 2 is out of range 0..1")
     failed(run_here(command[0], tmp_path, *command[2:]), "no files named SPLIT-NNNNN")

@@ -111,10 +111,16 @@ def test_what_is_no_records_directory(tmp_path):
 
 def test_inspection_draws_samples_and_frequencies(synthetic_records, tmp_path):
     command = ("data_prep/inspect_records.py", synthetic_records, f"--output_dir={tmp_path}")
-    succeeded(run_here(*command, "--num_samples=4", "--sample_height=48"))
+    text = succeeded(run_here(*command, "--num_samples=4", "--sample_height=48"))
     sheet = np.asarray(Image.open(tmp_path / "train_samples.png").convert("RGB"))
     # The first sample, unscaled, below its caption, and its labels beside it.
     info = DatasetInfo.load(synthetic_records)
+    counts = info.split("train")
+    total = sum(counts.class_pixels) + counts.ignored_pixels
+    shares = [f"{100 * n / total:9.3f}" for n in (*counts.class_pixels, counts.ignored_pixels)]
+    rows = text.splitlines()[1:-1]
+    assert [row[:9] for row in rows] == shares
+    assert [row[21:] for row in rows] == [*info.class_names, "(ignored)"]
     png = synthetic_records / "png" / "train" / "train_000000.png"
     np.testing.assert_array_equal(sheet[14:62, :64], np.asarray(Image.open(png)))
     assert (sheet[14:62, 64:128] != sheet[14:62, :64]).any()

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dmls_tf.datasets import DatasetSpec, color_wheel
-from dmls_tf.datasets.info import DatasetInfo, ShardInfo, SplitInfo, merge
+from dmls_tf.datasets.info import DatasetInfo, ShardInfo, SplitInfo, doubts, merge
 from dmls_tf.errors import UserError
 
 
@@ -28,6 +28,22 @@ def test_median_frequency_weights():
     assert info.class_weights("train", 0.5) == pytest.approx((1.5**0.5, 1.0, 1.0, 0.3**0.5))
     even = info_of((10, 30), (100, 100))
     assert even.class_weights("train") == pytest.approx((2.0, 2 / 3))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "lines"),
+    [
+        ((10, 30), []),
+        ((1, 1), ["train: 71.4 % of the pixels are ignored"]),
+        ((9, 0), ["train: all labelled pixels are a"]),
+        ((0, 9, 0), ["train: all labelled pixels are b"]),
+        ((9, 0, 9, 0), ["train: no pixel is b, d"]),
+        ((0, 0), ["train: 100.0 % of the pixels are ignored"]),
+        ((2, 0), ["train: 71.4 % of the pixels are ignored", "train: all labelled pixels are a"]),
+    ],
+)
+def test_what_is_odd_in_a_split_is_said(pixels, lines):
+    assert doubts(info_of(pixels, pixels), "train") == lines
 
 
 def test_what_is_wrong_with_a_directory_is_said(tmp_path):
