@@ -24,7 +24,7 @@ from tests.records.files import (
 )
 
 TUTORIALS = ROOT / "docs" / "tutorials"
-ORDER = ("prepare", "train", "evaluate", "serve", "level_set_layer", "distance_loss")
+ORDER = ("prepare", "own_images", "train", "evaluate", "serve", "level_set_layer", "distance_loss")
 SMALL = """
 --backbone=vgg16
 --backbone_weights=none
@@ -51,10 +51,16 @@ def directory(tmp_path_factory):
     for path in (ROOT / "configs").glob("*.flags"):
         (root / "configs" / path.name).write_text(f"--flagfile={path}\n{SMALL}")
     frames, raw_ids = {"train": 4, "val": 1}, (0, 7, 8, 11, 23, 26)
-    make_cityscapes(root / "Cityscapes", rng, frames, size=(1024, 2048), raw_ids=raw_ids)
-    make_ade20k(root / "ADEChallengeData2016", rng, {"training": 2, "validation": 1})
-    make_mapillary(root / "mapillary-vistas", rng, "v1.2")
-    make_camvid(root / "CamVid", rng, {"train": 2, "val": 1})
+    make_cityscapes(root / "data" / "cityscapes", rng, frames, size=(1024, 2048), raw_ids=raw_ids)
+    make_ade20k(root / "data" / "ade20k" / "ADEChallengeData2016", rng, {"training": 2, "validation": 1})
+    make_mapillary(root / "data" / "mapillary", rng, "v1.2")
+    make_camvid(root / "data" / "camvid", rng, {"train": 2, "val": 1})
+    colors = [(0, 0, 0), (0, 0, 128), (0, 128, 0), (0, 128, 128), (128, 0, 0), (128, 0, 128)]
+    colors = np.array([*colors, (128, 64, 0), (128, 128, 0), (128, 128, 128)], np.uint8)
+    for name in ("train/a", "train/b", "val/c"):
+        label = colors[rng.permutation(9).reshape(3, 3).repeat(16, 0).repeat(24, 1)]
+        save(root / "facades" / "images" / f"{name}.jpg", label)
+        save(root / "facades" / "labels" / f"{name}.png", label)
     save(root / "photos" / "1.jpg", rng.integers(0, 256, (60, 90, 3)))
     return root
 
