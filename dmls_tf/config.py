@@ -214,7 +214,9 @@ class TrainConfig(Settings):
         one_of("none", "encoder", "all"),
     )
     backbone_weights: str = setting("none", "none, imagenet or the path of a weight file.")
-    initial_model: str | None = setting(None, "A model.keras of the same network to start from.")
+    initial_model: str | None = setting(
+        None, "A model.keras of the same network to start from; classes are found by their names."
+    )
     precision: str = setting(
         "float32",
         "Of all but losses and level sets, which are float32.",

@@ -5,7 +5,8 @@
 
 Flags after the flag file override it. WORK_DIR receives `model.keras`, `resolved.flags`,
 checkpoints, `log.csv` and TensorBoard logs. After a stop or a crash, rerun the same command to
-resume from the last checkpoint. Several machines: the same command on each, with TF_CONFIG set.
+resume from the last checkpoint; after the end, rerun it with more --epochs to train on. Several
+machines: the same command on each, with TF_CONFIG set.
 """
 
 import dataclasses
@@ -57,9 +58,9 @@ def main(options):
     if options.overwrite and is_chief(strategy):
         clear(work_dir)
     barrier(strategy)
-    trained = (work_dir / MODEL_FILE).exists()
+    before = modified(work_dir / MODEL_FILE)
     splits = (options.train_split, options.val_split)
-    if is_chief(strategy) and not trained:
+    if is_chief(strategy):
         command_line.warn(*(doubt for split in splits for doubt in doubts(info, split)))
     if stages:
         path = train_stages(stages, options.records_dir, splits, configs, work_dir, strategy)
@@ -69,7 +70,12 @@ def main(options):
         again = dataclasses.replace(options, overwrite=False)  # or it would remove this training
         lines = command_line.flag_lines(again, *configs)
         (work_dir / "resolved.flags").write_text("\n".join(lines) + "\n")
-        print(f"{path}: is trained already" if trained else f"wrote {path}")
+        print(f"{path}: is trained already" if modified(path) == before else f"wrote {path}")
+
+
+def modified(path):
+    """When a file was written; None if there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 if __name__ == "__main__":

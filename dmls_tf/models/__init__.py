@@ -4,6 +4,7 @@ from dmls_tf.models.backbones import BACKBONES, load_backbone_weights
 from dmls_tf.models.dfcn import build_dfcn
 from dmls_tf.models.dmls import DMLS, build_dmls, copy_weights, load_dmls, with_settings
 from dmls_tf.models.remat import batch_norms_of
+from dmls_tf.models.transfer import transfer_weights
 
 __all__ = [
     "BACKBONES",
@@ -14,5 +15,6 @@ __all__ = [
     "copy_weights",
     "load_backbone_weights",
     "load_dmls",
+    "transfer_weights",
     "with_settings",
 ]

@@ -224,22 +224,25 @@ def copy_weights(source, target):
     Raises:
         UserError: the networks differ.
     """
-    pairs = [(source.dfcn, target.dfcn)]
-    if source.likelihood and target.likelihood:
-        pairs.append((source.likelihood, target.likelihood))
-    for ours, theirs in pairs:
+    for name in shared_parts(source, target):
+        ours, theirs = getattr(source, name), getattr(target, name)
         if [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
-            before, now = (dataclasses.asdict(model.config) for model in (source, target))
-            changed = [
-                f"{name} {before[name]}, now {now[name]}"
-                for name in now
-                if now[name] != before[name]
-            ]
-            raise UserError(
-                f"the weights of its part {ours.name!r} do not fit; "
-                f"it was made with {'; '.join(changed)}"
-            )
+            refuse_other_weights(name, source, target)
         theirs.set_weights(ours.get_weights())
+
+
+def shared_parts(source, target):
+    """The names of the layers with weights that two `DMLS` have in common."""
+    return ["dfcn"] + ["likelihood"] * bool(source.likelihood and target.likelihood)
+
+
+def refuse_other_weights(name, source, target):
+    """Raises a `UserError` that says how the settings of two networks differ."""
+    before, now = (dataclasses.asdict(model.config) for model in (source, target))
+    changes = [f"{key} {before[key]}, now {now[key]}" for key in now if now[key] != before[key]]
+    raise UserError(
+        f"the weights of its part {name!r} do not fit; it was made with {'; '.join(changes)}"
+    )
 
 
 def load_dmls(path, **changes):

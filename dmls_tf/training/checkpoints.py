@@ -6,6 +6,7 @@ in the schedule, and the scores of the epochs. Seeds are settings, so nothing el
 on as if nothing had happened.
 """
 
+import contextlib
 import json
 import pathlib
 import re
@@ -19,6 +20,7 @@ from dmls_tf.errors import UserError
 from dmls_tf.files import replacing
 
 KEPT = 2
+DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class TrainingState:
@@ -91,11 +93,19 @@ def find_checkpoints(directory):
     return sorted(path for path in paths if re.fullmatch(r"step-\d{8,}\.npz", path.name))
 
 
+def epochs_done(directory):
+    """The epochs that the newest checkpoint has behind it; None without a readable one."""
+    for path in reversed(find_checkpoints(directory)):
+        with contextlib.suppress(*DAMAGED), np.load(path) as arrays:
+            return len(json.loads(str(arrays["facts"]))["history"])
+    return None
+
+
 def _read(path):
     """The arrays of a checkpoint; None, and a line on stderr, where it is damaged."""
     try:
         with open(path, "rb") as file, np.load(file) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         print(f"{path}: damaged ({error}); using the one before", file=sys.stderr)
         return None

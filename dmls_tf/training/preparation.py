@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import tensorflow as tf
 
 from dmls_tf.errors import UserError
 from dmls_tf.models import (
@@ -11,7 +12,9 @@ from dmls_tf.models import (
     copy_weights,
     load_backbone_weights,
     load_dmls,
+    transfer_weights,
 )
+from dmls_tf.training.strategy import is_chief
 
 
 def describe(info, data_config, split):
@@ -34,6 +37,8 @@ def describe(info, data_config, split):
 def initial_model(model_config, metadata, config):
     """A `DMLS` with fresh, published or given weights, computing in `config.precision`.
 
+    Which classes a given model has in common with the data set is printed, if not all.
+
     Raises:
         UserError: weights that are missing or do not fit.
     """
@@ -43,9 +48,12 @@ def initial_model(model_config, metadata, config):
     if config.initial_model:
         source = load_dmls(config.initial_model)
         try:
-            copy_weights(source, model)
+            kept, new = transfer_weights(source, model)
         except UserError as error:
             raise UserError(f"{config.initial_model}: {error}") from error
+        if new and is_chief(tf.distribute.get_strategy()):
+            print(f"{config.initial_model}: kept the classes {', '.join(kept) or 'none'}")
+            print(f"new classes: {', '.join(new)}")
     return model
 
 

@@ -46,7 +46,7 @@ def train_stages(stages, records_dir, splits, configs, work_dir, strategy):
     for i, stage in enumerate(stages, start=1):
         configs = stage_configs(stage, model, data, training)
         directory = work_dir / f"stage{i}-{stage.name}"
-        path = train(records_dir, splits, configs, directory, strategy)
+        path = train(records_dir, splits, configs, directory, strategy, may_grow=False)
         training = dataclasses.replace(training, initial_model=str(path), backbone_weights="none")
     if is_chief(strategy):
         publish(path, work_dir)

@@ -41,6 +41,8 @@ from dmls_tf.training.work_dir import (
     check,
     claim,
     publish,
+    reopen,
+    ways_on,
 )
 
 NUM_PICTURES = 4
@@ -53,15 +55,17 @@ LOST_WORKER = (
 )
 
 
-def train(records_dir, splits, configs, work_dir, strategy):
+def train(records_dir, splits, configs, work_dir, strategy, may_grow=True):
     """Trains a network and saves it; goes on from the last checkpoint, if there is one.
 
     Args:
         records_dir: a directory with `dataset.json`.
         splits: (training split, validation split).
         configs: (`ModelConfig`, `DataConfig`, `TrainConfig`).
-        work_dir: empty, or of the same training, cut off or finished.
+        work_dir: empty, or of the same training, cut off or finished, or meant for another number
+            of epochs: then it goes on to the new number.
         strategy: a `tf.distribute.Strategy`; see `dmls_tf.training.strategy`.
+        may_grow: whether the number of epochs may have changed.
 
     Returns:
         The path of `model.keras`.
@@ -73,13 +77,21 @@ def train(records_dir, splits, configs, work_dir, strategy):
     """
     work_dir = pathlib.Path(work_dir)
     settings = _settings(records_dir, splits, *configs)
-    check(work_dir, settings)
-    if not (work_dir / MODEL_FILE).exists():
+    epochs_before = check(work_dir, settings)
+    if epochs_before and not may_grow:
+        raise UserError(
+            f"{work_dir}: the stages of a training keep their numbers of epochs, here "
+            f"{epochs_before}; {ways_on(work_dir)}"
+        )
+    if epochs_before or not (work_dir / MODEL_FILE).exists():
         for split in splits:
             shard_paths(records_dir, split)  # are there, before the directory is claimed
         with _faults_explained(work_dir, strategy), faults_named(records_dir, *splits):
             training = Training(records_dir, splits, configs, work_dir, strategy)
             if is_chief(strategy):
+                if epochs_before:
+                    print(training.continuation(epochs_before))
+                    reopen(work_dir)
                 claim(work_dir, settings)
             training.run()
             barrier(strategy)  # the next stage of every worker reads what the first one wrote
@@ -141,6 +153,14 @@ class Training:
                         self._save()
         if is_chief(self.strategy):
             publish(self.work_dir / CHECKPOINTS / BEST_FILE, self.work_dir)
+
+    def continuation(self, epochs_before):
+        """One line on a training that was meant for another number of epochs."""
+        return (
+            f"{self.work_dir}: was a training of {epochs_before} epochs, now {self.config.epochs}; "
+            f"from step {self.state.step} on the schedule is that of {self.total_steps} steps "
+            f"(learning rate {self.learning_rate():.3g})"
+        )
 
     def _epoch_is_open(self):
         """Whether an epoch's steps are done, but not its validation."""

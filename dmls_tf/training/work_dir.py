@@ -1,52 +1,93 @@
 """The directory of a training: whose it is, and what is in it.
 
 model.keras                the epoch with the best validation mean IoU; only once all is done
-settings.json              of this training; another one cannot go on here
+settings.json              of this training; only its number of epochs may change
 checkpoints/best.keras     so far
 checkpoints/step-*.npz     the whole state, see `dmls_tf.training.checkpoints`
 log.csv, tensorboard/      scores of every epoch, scalars, a few pictures
 stageI-NAME/               the same of each stage of a staged training
 """
 
+import filecmp
 import json
 import pathlib
 import shutil
 
 from dmls_tf.errors import UserError
 from dmls_tf.files import replacing, writing
+from dmls_tf.training.checkpoints import epochs_done
 
 MODEL_FILE, SETTINGS_FILE, LOG_FILE = "model.keras", "settings.json", "log.csv"
 CHECKPOINTS, BEST_FILE, TENSORBOARD = "checkpoints", "best.keras", "tensorboard"
+EPOCHS = "training.epochs"  # may grow
 FREE_SETTINGS = {"training.checkpoint_steps"}  # may differ when a training goes on
 
 
 def check(work_dir, settings):
-    """Sees that a directory holds no training, or one with these settings.
+    """Sees whether a directory holds no training, one with these settings, or a shorter one.
 
     Args:
         work_dir: need not exist.
         settings: all that decides the result, nested dicts of JSON types.
 
+    Returns:
+        The number of epochs for which the training in it was meant, if that is the only difference;
+        otherwise None.
+
     Raises:
-        UserError: it holds a training with other settings; names the first that differs. Its
-            settings cannot be read.
+        UserError: it holds a training with other settings; names the first that differs, and how to
+            start from its weights. It has had more epochs already. Its settings cannot be read.
     """
     work_dir = pathlib.Path(work_dir)
     path = work_dir / SETTINGS_FILE
-    if path.exists():
-        try:
-            before = _flat(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: damaged; pass --overwrite to train anew") from error
-        now = _flat(json.loads(json.dumps(settings)))
-        for name in sorted((before.keys() | now.keys()) - FREE_SETTINGS):
-            if before.get(name) != now.get(name):
-                raise UserError(
-                    f"{work_dir}: holds a training with {name} = {before.get(name)}, now "
-                    f"{now.get(name)}; pass --overwrite or another --work_dir"
-                )
-    elif (work_dir / MODEL_FILE).exists():
-        raise UserError(f"{work_dir / MODEL_FILE}: exists; pass --overwrite")
+    if not path.exists():
+        if (work_dir / MODEL_FILE).exists():
+            raise UserError(f"{work_dir / MODEL_FILE}: exists; pass --overwrite")
+        return None
+    try:
+        before = _flat(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged; pass --overwrite to train anew") from error
+    now = _flat(json.loads(json.dumps(settings)))
+    names = sorted((before.keys() | now.keys()) - FREE_SETTINGS)
+    changed = [name for name in names if before.get(name) != now.get(name)]
+    if changed == [EPOCHS]:
+        return _check_epochs(work_dir, before[EPOCHS], now[EPOCHS])
+    for name in changed:
+        if name != EPOCHS:
+            raise UserError(
+                f"{work_dir}: holds a training with {name} = {before.get(name)}, now "
+                f"{now.get(name)}; {ways_on(work_dir)}"
+            )
+    return None
+
+
+def _check_epochs(work_dir, before, now):
+    done = epochs_done(work_dir / CHECKPOINTS)
+    if done is None:
+        raise UserError(
+            f"{work_dir}: holds a training of {before} epochs, now {now}, and no checkpoint to "
+            f"resume from; {ways_on(work_dir)}"
+        )
+    if now < done:
+        raise UserError(
+            f"{work_dir}: has had {done} epochs already, now {now}; {ways_on(work_dir)}"
+        )
+    return before
+
+
+def ways_on(work_dir):
+    """What a user can do who wants another training than that in the directory."""
+    models = (work_dir / MODEL_FILE, work_dir / CHECKPOINTS / BEST_FILE)
+    start = next((f"--initial_model={path} and " for path in models if path.exists()), "")
+    purpose = "to start from its weights, " if start else ""
+    return f"{purpose}pass {start}another --work_dir; --overwrite deletes this training"
+
+
+def reopen(work_dir):
+    """Makes a finished training one that goes on: its model becomes the best so far."""
+    if (work_dir / MODEL_FILE).exists():
+        (work_dir / MODEL_FILE).replace(work_dir / CHECKPOINTS / BEST_FILE)
 
 
 def claim(work_dir, settings):
@@ -63,8 +104,11 @@ def claim(work_dir, settings):
 
 
 def publish(path, work_dir):
-    """Makes the model at `path` the result of the training in `work_dir`."""
-    with replacing(pathlib.Path(work_dir) / MODEL_FILE) as temporary:
+    """Makes the model at `path` the result of the training in `work_dir`, if it is not."""
+    target = pathlib.Path(work_dir) / MODEL_FILE
+    if target.exists() and filecmp.cmp(path, target, shallow=False):
+        return
+    with replacing(target) as temporary:
         shutil.copyfile(path, temporary)
 
 
