@@ -78,10 +78,16 @@ def main(options):
     table = read_label_table(options.classes, options.ignore)
     sources = {
         split: [
-            SourceFiles(str(image), str(label), labels=TableLabels(table, segments))
-            for image, label, segments in pairs
+            SourceFiles(
+                str(pair.image),
+                str(pair.label),
+                labels=TableLabels(table, pair.segments),
+                name=names[pair.image],
+            )
+            for pair in pairs
         ]
         for split, pairs in splits.items()
+        for names in [folders.record_names(pairs)]
     }
     try:
         convert(table.spec(options.name), sources, output_dir, config)
@@ -94,7 +100,7 @@ def main(options):
 
 
 def find_splits(options):
-    """{split: list of (image path, label path, segments)}."""
+    """{split: list of `Pair`}."""
     endings = {"image_ending": options.image_ending, "label_ending": options.label_ending}
     ways = ("splits", "split_lists", "val_share")
     given = [name for name in ways if getattr(options, name) is not None]
@@ -104,11 +110,9 @@ def find_splits(options):
         return folders.find_splits(options.images, options.labels, options.splits, **endings)
     pairs = folders.find_pairs(options.images, options.labels, **endings)
     if options.split_lists:
-        return folders.listed_splits(pairs, options.images, options.split_lists)
+        return folders.listed_splits(pairs, options.split_lists)
     if options.val_share:
-        return folders.drawn_splits(
-            pairs, options.images, options.val_share, options.group_by, options.seed
-        )
+        return folders.drawn_splits(pairs, options.val_share, options.group_by, options.seed)
     return {"all": pairs}
 
 
@@ -127,7 +131,7 @@ def list_labels(splits, output_dir, num_workers):
 
 
 def _labels_of(splits):
-    return [(str(label), segments) for pairs in splits.values() for _, label, segments in pairs]
+    return [(str(pair.label), pair.segments) for pairs in splits.values() for pair in pairs]
 
 
 def _is_regex(text):

@@ -62,6 +62,8 @@ def main(options):
     splits = (options.train_split, options.val_split)
     if is_chief(strategy):
         command_line.warn(*(doubt for split in splits for doubt in doubts(info, split)))
+        if both := set(options.train_split.split("+")) & set(options.val_split.split("+")):
+            command_line.warn(f"{', '.join(sorted(both))} is learned from and validated on, too")
     if stages:
         path = train_stages(stages, options.records_dir, splits, configs, work_dir, strategy)
     else:

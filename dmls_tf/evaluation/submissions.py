@@ -20,7 +20,7 @@ import numpy as np
 from dmls_tf import IGNORE_LABEL
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.pixel_counts import columns_of
-from dmls_tf.files import replacing, writing
+from dmls_tf.files import files_in, replacing, writing
 from dmls_tf.images.label_maps import png_bytes, read_label
 
 
@@ -104,7 +104,8 @@ class Submission:
         self.path, self.spec, self.archive = pathlib.Path(path), spec, None
         self.known = columns_of(spec) >= 0
         if self.path.is_dir():
-            names = [str(file.relative_to(self.path)) for file in self.path.rglob("*.png")]
+            files = [file for file in files_in(self.path) if file.suffix == ".png"]
+            names = [str(file.relative_to(self.path)) for file in files]
         elif zipfile.is_zipfile(self.path):
             self.archive = zipfile.ZipFile(self.path)  # open as long as this object lives
             names = [name for name in self.archive.namelist() if name.endswith(".png")]

@@ -6,6 +6,7 @@ Splits are sub-folders, list files, or a share that is drawn.
 import json
 import pathlib
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,21 @@ SPLIT = "{split}"  # in a path, stands for the name of a split
 TRAIN, VAL = "train", "val"  # of a share that is drawn
 
 
+class Pair(NamedTuple):
+    """An image and its label.
+
+    Attributes:
+        image, label: paths.
+        segments: of a panoptic PNG, see `label_readers.TableLabels`; None otherwise.
+        name: path of the image below its folder.
+    """
+
+    image: pathlib.Path
+    label: pathlib.Path
+    segments: dict[int, str] | None
+    name: pathlib.Path
+
+
 def find_pairs(images, labels, image_ending=None, label_ending=None):
     """The images of a folder and their labels.
 
@@ -27,7 +43,7 @@ def find_pairs(images, labels, image_ending=None, label_ending=None):
         image_ending, label_ending: what the names of the files end with; None: as image files do.
 
     Returns:
-        A list of (image path, label path, segments), see `label_readers.TableLabels`.
+        A list of `Pair`.
 
     Raises:
         UserError: see `pair_files`; the JSON file cannot be read.
@@ -37,7 +53,10 @@ def find_pairs(images, labels, image_ending=None, label_ending=None):
     if labels.suffix == ".json":
         segments = read_panoptic(labels)
         pairs = pair_files((images, *endings), (labels.with_suffix(""), label_ending or ".png"))
-        return [(image, label, _segments_of(label, segments, labels)) for image, label in pairs]
+        return [
+            Pair(image, label, _segments_of(label, segments, labels), image.relative_to(images))
+            for image, label in pairs
+        ]
     together = images.is_dir() and labels.is_dir() and images.samefile(labels)
     if together and not (image_ending and label_ending):
         if not any(labels.rglob("*.json")):
@@ -48,7 +67,7 @@ def find_pairs(images, labels, image_ending=None, label_ending=None):
         label_ending = label_ending or ".json"
     wanted = (label_ending,) if label_ending else LABEL_ENDINGS
     pairs = pair_files((images, *endings), (labels, *wanted))
-    return [(image, label, None) for image, label in pairs]
+    return [Pair(image, label, None, image.relative_to(images)) for image, label in pairs]
 
 
 def find_splits(images, labels, names, **endings):
@@ -59,10 +78,28 @@ def find_splits(images, labels, names, **endings):
     }
 
 
-def listed_splits(pairs, images, lists):
+def record_names(pairs):
+    """{image path: name in the records} of a split: of the file, or if two have one, of its path.
+
+    Files of predictions are found by these names.
+
+    Raises:
+        UserError: two images still have one name.
+    """
+    names = {pair.image: pair.name.name for pair in pairs}
+    if len({*names.values()}) < len(names):
+        names = {pair.image: "_".join(pair.name.parts) for pair in pairs}
+    first = {}
+    for path, name in names.items():
+        if first.setdefault(name, path) != path:
+            raise UserError(f"{first[name]} and {path}: both would be called {name}; rename one")
+    return names
+
+
+def listed_splits(pairs, lists):
     """{name of the list file: pairs} of text files that name an image per line.
 
-    A name may have folders, below `images`, and may lack its ending.
+    A name may have folders, below that of the images, and may lack its ending.
 
     Raises:
         UserError: a list cannot be read, or names an image that is not there, is there twice, or is
@@ -70,8 +107,8 @@ def listed_splits(pairs, images, lists):
     """
     by_name, splits, taken = {}, {}, {}
     for pair in pairs:
-        relative = pair[0].relative_to(images)
-        for name in {str(relative), str(relative.with_suffix("")), relative.name, relative.stem}:
+        path = pair.name
+        for name in {str(path), str(path.with_suffix("")), path.name, path.stem}:
             by_name.setdefault(name, []).append(pair)
     for path in map(pathlib.Path, lists):
         try:
@@ -79,22 +116,21 @@ def listed_splits(pairs, images, lists):
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a readable text file") from error
         splits[path.stem] = [_one_of(by_name.get(name, []), name, path) for name in names]
-        for image, *_ in splits[path.stem]:
-            if image in taken:
-                raise UserError(f"{path}: names {image}, which {taken[image]} names, too")
-            taken[image] = path
+        for pair in splits[path.stem]:
+            if pair.image in taken:
+                raise UserError(f"{path}: names {pair.image}, which {taken[pair.image]} names, too")
+            taken[pair.image] = path
     return splits
 
 
-def drawn_splits(pairs, images, share, group_by, seed):
+def drawn_splits(pairs, share, group_by, seed):
     """{"train": pairs, "val": pairs} with a share of the images, drawn at random, in val.
 
     Args:
         pairs: see `find_pairs`.
-        images: their folder.
         share: of the images, above 0 and below 1.
-        group_by: a regular expression; images in whose path below `images` it finds the same text
-            stay together. None: each image is a group.
+        group_by: a regular expression; images in whose `name` it finds the same text stay together.
+            None: each image is a group.
         seed: of the draw.
 
     Raises:
@@ -102,18 +138,21 @@ def drawn_splits(pairs, images, share, group_by, seed):
     """
     groups = {}
     for pair in pairs:
-        groups.setdefault(_group_of(str(pair[0].relative_to(images)), group_by), []).append(pair)
+        groups.setdefault(_group_of(str(pair.name), group_by), []).append(pair)
     names = sorted(groups)
     if len(names) < 2:
-        raise UserError(f"{images}: one group of images, of which no two splits can be made")
+        raise UserError("there is one group of images, of which no two splits can be made")
     order = np.random.default_rng(seed).permutation(len(names))
     val, wanted = [], max(1, round(share * len(pairs)))
     for index in order[1:]:  # at least one group is for training
         group = groups[names[index]]
         if not val or len(val) + len(group) <= wanted:
             val += group
-    held = {image for image, *_ in val}
-    return {TRAIN: [pair for pair in pairs if pair[0] not in held], VAL: sorted(val, key=_image)}
+    held = {pair.image for pair in val}
+    return {
+        TRAIN: [pair for pair in pairs if pair.image not in held],
+        VAL: [pair for pair in pairs if pair.image in held],
+    }
 
 
 def read_panoptic(path):
@@ -151,7 +190,7 @@ def _one_of(pairs, name, path):
         return pairs[0]
     if not pairs:
         raise UserError(f"{path}: names {name}, which is not among the images")
-    raise UserError(f"{path}: {name} is ambiguous: {pairs[0][0]} and {pairs[1][0]}")
+    raise UserError(f"{path}: {name} is ambiguous: {pairs[0].image} and {pairs[1].image}")
 
 
 def _group_of(name, group_by):
@@ -161,7 +200,3 @@ def _group_of(name, group_by):
     if not match:
         raise UserError(f"--group_by={group_by} finds nothing in {name}")
     return match[1] if match.groups() else match[0]
-
-
-def _image(pair):
-    return pair[0]

@@ -48,15 +48,20 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class SourceFiles:
-    """The paths of an image, its label and, where the data set has one, its instance map.
+    """The files of an image.
 
-    `labels` reads the label; see `records.label_readers`.
+    Attributes:
+        image, label: paths.
+        instance: path of the instance map, None without one.
+        labels: reads the label; see `records.label_readers`.
+        name: in the records; None: that of the image's file.
     """
 
     image: str
     label: str
     instance: str | None = None
     labels: Any = ValueLabels()
+    name: str | None = None
 
     def fingerprint(self):
         """A list that changes when a file does, or how it is read.
@@ -65,7 +70,11 @@ class SourceFiles:
             UserError: a file is missing.
         """
         paths = [path for path in (self.image, self.label, self.instance) if path]
-        return [repr(self.labels), *((str(path), *self._size_and_time(path)) for path in paths)]
+        return [
+            self.name,
+            repr(self.labels),
+            *((str(path), *self._size_and_time(path)) for path in paths),
+        ]
 
     def read(self, spec, max_side=None, label_orientation="upright"):
         """Reads and checks the files.
@@ -88,7 +97,7 @@ class SourceFiles:
         content, channels = photo.encoded(size)
         label = _resized(label, size)
         return Sample(
-            filename=pathlib.Path(self.image).name,
+            filename=self.name or pathlib.Path(self.image).name,
             image_bytes=content,
             image_format=photo.image_format,
             shape=(size[1], size[0], channels),

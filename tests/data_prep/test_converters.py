@@ -366,6 +366,7 @@ def test_a_deeplab_style_file_is_indexed_read_and_trained_on(tmp_path, rng):
     )
     assert "model.keras" in succeeded(trained)
     assert "warning: train: no pixel is bird\n" in trained.stderr
+    assert "warning: train is learned from and validated on, too\n" in trained.stderr
     verified = run_here("data_prep/verify_records.py", directory)
     assert "all 4 records are sound" in succeeded(verified)
     assert "warning: train: no pixel is bird\n" in verified.stderr

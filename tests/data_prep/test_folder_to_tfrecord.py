@@ -219,7 +219,22 @@ def test_a_share_is_drawn_by_the_seed_and_sequences_stay_together(own, tmp_path)
     assert grouped["train"] | grouped["val"] == {*"abc"}
     assert not grouped["train"] & grouped["val"]
     failed(run(tmp_path, own, "--val_share=0.3", "--group_by=z"), "--group_by=z finds nothing in a")
-    failed(run(tmp_path, own, "--val_share=0.3", "--group_by=_"), "one group of images")
+    failed(run(tmp_path, own, "--val_share=0.3", "--group_by=_"), "there is one group of images")
+
+
+def test_images_of_one_name_in_two_folders_have_the_names_of_their_paths(tmp_path, rng):
+    labels = draw(rng, ["a/1", "b/1", "b/2"])
+    write_images(tmp_path / "images" / "val", labels, rng)
+    write_labels(tmp_path / "labels" / "val", labels, "values")
+    (tmp_path / "classes.csv").write_text("road,0\nsky,10\ntree,20\n")
+    succeeded(run(tmp_path, f"--classes={tmp_path / 'classes.csv'}", "--splits=val"))
+    found = converted(tmp_path / "records", "val")
+    assert found.keys() == {"a_1.jpg", "b_1.jpg", "b_2.jpg"}
+    np.testing.assert_array_equal(found["b_1.jpg"], labels["b/1"])
+    save(tmp_path / "images" / "val" / "a_1.jpg", np.zeros((*SIZE, 3)))
+    save(tmp_path / "labels" / "val" / "a_1.png", np.zeros(SIZE))
+    done = run(tmp_path, f"--classes={tmp_path / 'classes.csv'}", "--splits=val")
+    failed(done, "both would be called a_1.jpg; rename one")
 
 
 def test_what_stands_for_no_class_is_listed_with_its_files(own, tmp_path):
