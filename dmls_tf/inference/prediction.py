@@ -9,6 +9,7 @@
 import collections
 import concurrent.futures
 import contextlib
+import functools
 import glob
 import pathlib
 
@@ -145,18 +146,20 @@ def in_order(function, items, workers):
 
 def _predict_video(segment, path, name, writer, workers, bar):
     """NAME/000001_label.png and so on; the overlays become one video, NAME_overlay.mp4."""
-    rate, frames = read_frames(path)
+    timing, frames = read_frames(path)
 
     def predicted(frame):
-        return frame, segment(Photo(frame, name=str(path)))
+        image, time = frame
+        return time, image, segment(Photo(image, name=str(path)))
 
     with contextlib.ExitStack() as closing:
         append = None
         if "overlay" in writer.pictures:
             target = writer.path(name, "overlay", ".mp4")
-            append = closing.enter_context(writing_video(target, rate))
-        for number, result in enumerate(in_order(predicted, frames, workers), 1):
-            writer.write(f"{name}/{number:06d}", *result, append)
+            append = closing.enter_context(writing_video(target, *timing))
+        for number, (time, *result) in enumerate(in_order(predicted, frames, workers), 1):
+            draw = append and functools.partial(append, time=time)
+            writer.write(f"{name}/{number:06d}", *result, draw)
             bar.set_postfix(frame=number)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -79,8 +80,8 @@ def test_a_video_becomes_frames_and_a_video(scene, tmp_path):
     with writing_video(tmp_path / "ride.mp4", 10) as append:
         for frame in frames:
             append(frame)
-    rate, found = read_frames(tmp_path / "ride.mp4")
-    found = list(found)
+    (rate, _), found = read_frames(tmp_path / "ride.mp4")
+    found = [image for image, _ in found]
     assert (rate, len(found)) == (10, 4)
     for frame, other in zip(frames, found, strict=True):
         assert np.abs(frame.astype(int) - other).mean() < 8  # it is compressed
@@ -94,7 +95,19 @@ def test_a_video_becomes_frames_and_a_video(scene, tmp_path):
     assert made == {"ride_overlay.mp4", "legend.png"} | labels
     np.testing.assert_array_equal(read(tmp_path / "out/ride/000003_label.png"), found[2].argmax(-1))
     _, drawn = read_frames(tmp_path / "out/ride_overlay.mp4")
-    assert [frame.shape for frame in drawn] == [(40, 60, 3)] * 4
+    assert [image.shape for image, _ in drawn] == [(40, 60, 3)] * 4
+
+
+def test_the_overlays_of_a_video_keep_its_times(scene, tmp_path):
+    pytest.importorskip("av")
+    times = [Fraction(tick, 1000) for tick in (0, 40, 1000, 4100)]
+    with writing_video(tmp_path / "ride.mp4", 25, Fraction(1, 1000)) as append:
+        for time in times:
+            append(scene, time)
+    writer = PictureWriter(tmp_path / "out", CLASSES, PALETTE, ["overlay"])
+    assert not predict_files(by_colour, {"ride": tmp_path / "ride.mp4"}, writer, workers=2)
+    _, drawn = read_frames(tmp_path / "out/ride_overlay.mp4")
+    assert [time for _, time in drawn] == times
 
 
 def test_threads_keep_the_order_and_bound_what_waits():
