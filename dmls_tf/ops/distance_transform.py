@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from keras import ops
 
+from dmls_tf.backend import compiled
 from dmls_tf.errors import UserError
 from dmls_tf.ops.banded_distance import near_squared
 from dmls_tf.ops.parabolas import lower_envelope, lower_envelope_argmin, steps_along_first_axis
@@ -97,6 +98,7 @@ def generalized_distance_transform(
     return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
 
 
+@compiled
 def _far_distance(target: Tensor, spacing: tuple[float, float]) -> Tensor:
     """Distances without a limit, infinity where there is no target: `[B, H, W, C]`."""
     steps = steps_along_first_axis(ops.moveaxis(target, 1, 0))
@@ -124,4 +126,4 @@ def _spacing(sampling: float | tuple[float, float] | None) -> tuple[float, float
     pair = tuple(sampling) if isinstance(sampling, Iterable) else (sampling, sampling)
     if len(pair) != 2 or not all(along > 0 for along in pair):
         raise UserError(f"sampling must be a positive number or a pair of them, got {sampling}")
-    return pair
+    return float(pair[0]), float(pair[1])
