@@ -12,6 +12,7 @@ from keras import ops
 
 from dmls_tf import IGNORE_LABEL
 from dmls_tf.errors import UserError
+from dmls_tf.ops.types import as_tensor
 
 WORD = 2**24  # of the lower words; so many replicas' words can be added: 2**31 / WORD
 
@@ -87,6 +88,7 @@ class ConfusionMatrix(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
             raise UserError(f"{self.name}: pixels are counted, not weighted")
+        y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
         if len(y_pred.shape) > len(y_true.shape):
             y_pred = ops.argmax(y_pred, axis=-1)
         words = ops.convert_to_tensor(self.words)

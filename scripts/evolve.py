@@ -15,7 +15,7 @@ from dmls_tf.settings import NOT_NEGATIVE, POSITIVE, Rule, Settings, required, s
 
 @dataclasses.dataclass(frozen=True)
 class Options(Settings):
-    image: str = required("A JPEG or PNG file.")
+    image: str = required("An image file.")
     label: str = required("A PNG of class ids, of the same size.")
     output: str = required(
         "A .gif (animated) or .png (strip) file.",

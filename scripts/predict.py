@@ -6,8 +6,8 @@
 
 For each image NAME: `NAME_label.png` (class ids), `NAME_palette.png` (the same, in colours),
 `NAME_overlay.png` (with the contours of the level sets) and `NAME_confidence.png` (0..255), all at
-the image's own size, upright; a video's overlays become `NAME_overlay.mp4`. Files that cannot be
-read are listed and left out.
+the image's own size, upright; a video's overlays become `NAME_overlay.mp4`. Files that are
+not read are listed.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from dmls_tf.settings import (
 
 @dataclasses.dataclass(frozen=True)
 class Options(Settings):
-    images: tuple[str, ...] = required("JPEGs, PNGs, videos, directories, globs.")
+    images: tuple[str, ...] = required("Images, videos, directories, globs.")
     output_dir: str = required("Where the pictures go.")
     model: str | None = setting(None, "A trained model.keras or an exported model's directory.")
     pictures: tuple[str, ...] = setting(
@@ -49,11 +49,14 @@ class Options(Settings):
 
 
 def main(options):
-    from dmls_tf.inference.prediction import PictureWriter, find_files, predict_files
+    from dmls_tf.inference.input_files import find_files
+    from dmls_tf.inference.prediction import PictureWriter, predict_files
 
-    files = find_files(options.images)
+    files, notes = find_files(options.images, options.output_dir)
     segment, classes, palette = make_segmenter(options)
     writer = PictureWriter(options.output_dir, classes, palette, options.pictures)
+    for note in notes:
+        print(note, file=sys.stderr)
     workers = options.concurrency if options.server else 1
     faults = predict_files(segment, files, writer, workers)
     for fault in faults:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import sys
 
 from tqdm import tqdm
 
@@ -22,14 +23,17 @@ class Options(Settings):
 def named_images(options):
     """Yields (file name, uint8 `[H, W, 3]`) of each image, with a progress bar."""
     from dmls_tf.images.photos import read_photo
-    from dmls_tf.inference.prediction import find_files
+    from dmls_tf.inference.input_files import find_files
     from dmls_tf.records.reading import faults_named, read_split
 
     if bool(options.split) == bool(options.images):
         raise UserError("pass either --split or --images")
     if options.images:
-        paths = find_files(options.images).values()
-        for path in tqdm(paths, unit="image", dynamic_ncols=True):
+        files, notes = find_files(options.images)
+        for note in notes:
+            print(note, file=sys.stderr)
+        _check_names(files.values(), DatasetInfo.load(options.records_dir).spec)
+        for path in tqdm(files.values(), unit="image", dynamic_ncols=True):
             yield path.name, read_photo(path).image
         return
     examples = read_split(options.records_dir, options.split).as_numpy_iterator()
@@ -37,6 +41,17 @@ def named_images(options):
     with faults_named(options.records_dir, options.split):
         for example in tqdm(examples, total=total, unit="image", dynamic_ncols=True):
             yield example["filename"].decode(errors="replace"), example["image"]
+
+
+def _check_names(paths, spec):
+    """Refuses two images whose predictions would be one file."""
+    from dmls_tf.evaluation.submissions import prediction_name
+
+    names = {}
+    for path in paths:
+        name = prediction_name(path.name, spec)
+        if names.setdefault(name, path) is not path:
+            raise UserError(f"{path} and {names[name]}: the predictions of both would be {name}")
 
 
 def check(submission, sizes, options):

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from dmls_tf.errors import DamagedFile
+from dmls_tf.images.formats import as_png, is_jpeg_or_png
 from dmls_tf.images.label_maps import png_bytes
 
 NO_LIMIT = 2**62  # pixels
@@ -34,15 +35,17 @@ class Photo:
 
 
 def read_photo(path):
-    """Reads a JPEG or PNG file as a `Photo`. Needs TensorFlow.
+    """Reads an image file as a `Photo`. Needs TensorFlow.
 
     Raises:
-        DamagedFile: it is neither, or damaged.
+        DamagedFile: it is none that Pillow reads, or damaged.
     """
     try:
         content = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise DamagedFile(f"{path}: {error.strerror}") from error
+    if content and not is_jpeg_or_png(content):
+        content = as_png(content, path)
     image, error = _reader()(content)
     if message := error.numpy().decode():
         raise DamagedFile(f"{path}: {message}")

@@ -9,23 +9,21 @@
 import collections
 import concurrent.futures
 import contextlib
-import glob
+import functools
 import pathlib
 
 import numpy as np
 from tqdm import tqdm
 
 from dmls_tf.config import PICTURES
-from dmls_tf.errors import DamagedFile, UserError
+from dmls_tf.errors import DamagedFile
 from dmls_tf.files import make_directory, replacing, writing
 from dmls_tf.images.drawing import legend, overlay
 from dmls_tf.images.label_maps import png_bytes
 from dmls_tf.images.photos import Photo, read_photo
 from dmls_tf.images.videos import read_frames, writing_video
+from dmls_tf.inference.input_files import is_video
 from dmls_tf.inference.segmenter import make_segmenter
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
 def local_segmenter(model, config):
@@ -45,47 +43,12 @@ def local_segmenter(model, config):
     return lambda image: segment(image)[name]
 
 
-def find_files(patterns):
-    """The images and videos that are named, each with the name of its results.
-
-    Args:
-        patterns: files, directories (searched with their subdirectories, whose names are kept) or
-            glob patterns.
-
-    Returns:
-        {name without suffix, relative to the output directory: path}.
-
-    Raises:
-        UserError: a pattern that names nothing, or two files whose results would have one name.
-    """
-    found = {}
-    for pattern in patterns:
-        for path, name in _matches(pattern):
-            if found.setdefault(name, path) != path:
-                raise UserError(f"{path} and {found[name]}: their results would both be {name}_*")
-    return found
-
-
-def _matches(pattern):
-    path = pathlib.Path(pattern)
-    if path.is_dir():
-        suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
-        if not files:
-            raise UserError(f"{path}: no images or videos ({', '.join(suffixes)})")
-        return [(file, str(file.relative_to(path).with_suffix(""))) for file in files]
-    files = [path] if path.is_file() else sorted(glob.glob(str(pattern), recursive=True))
-    if not files:
-        raise UserError(f"{pattern}: no such file or directory")
-    return [(pathlib.Path(file), pathlib.Path(file).stem) for file in files]
-
-
 def predict_files(segment, files, writer, workers=1):
     """Segments files and writes the pictures; files that cannot be read are left out.
 
     Args:
         segment: a function from a `Photo` to a `Segmentation`.
-        files: {name: path}, see `find_files`.
+        files: {name: path}, see `dmls_tf.inference.input_files`.
         writer: a `PictureWriter`.
         workers: images that are segmented at a time; more than one if `segment` asks a server.
 
@@ -96,7 +59,7 @@ def predict_files(segment, files, writer, workers=1):
         UserError: a result cannot be written, or `segment` fails.
     """
     faults = []
-    videos = {name: path for name, path in files.items() if path.suffix.lower() in VIDEO_SUFFIXES}
+    videos = {name: path for name, path in files.items() if is_video(path)}
     images = {name: path for name, path in files.items() if name not in videos}
 
     def predicted(path):
@@ -145,18 +108,20 @@ def in_order(function, items, workers):
 
 def _predict_video(segment, path, name, writer, workers, bar):
     """NAME/000001_label.png and so on; the overlays become one video, NAME_overlay.mp4."""
-    rate, frames = read_frames(path)
+    timing, frames = read_frames(path)
 
     def predicted(frame):
-        return frame, segment(Photo(frame, name=str(path)))
+        image, time = frame
+        return time, image, segment(Photo(image, name=str(path)))
 
     with contextlib.ExitStack() as closing:
         append = None
         if "overlay" in writer.pictures:
             target = writer.path(name, "overlay", ".mp4")
-            append = closing.enter_context(writing_video(target, rate))
-        for number, result in enumerate(in_order(predicted, frames, workers), 1):
-            writer.write(f"{name}/{number:06d}", *result, append)
+            append = closing.enter_context(writing_video(target, *timing))
+        for number, (time, *result) in enumerate(in_order(predicted, frames, workers), 1):
+            draw = append and functools.partial(append, time=time)
+            writer.write(f"{name}/{number:06d}", *result, draw)
             bar.set_postfix(frame=number)
 
 

@@ -9,6 +9,7 @@ from dmls_tf.config import LevelSetConfig
 from dmls_tf.ops.banded_distance import signed_distance_phases_first
 from dmls_tf.ops.level_set import evolve, region_force
 from dmls_tf.ops.phases import evolve_largest
+from dmls_tf.ops.types import as_tensor
 
 
 @keras.saving.register_keras_serializable(package="dmls")
@@ -53,6 +54,7 @@ class MultiphaseLevelSet(keras.layers.Layer):
         self.portable = False
 
     def call(self, logits, log_likelihood=None, training=None):
+        logits = as_tensor(logits)
         config, num_classes = self.config, logits.shape[-1]
         if log_likelihood is None:
             log_likelihood = ops.log_softmax(logits, axis=-1)

@@ -30,6 +30,7 @@ from dmls_tf.models.dfcn import DFCN, Encoded
 from dmls_tf.models.likelihood import build_likelihood
 from dmls_tf.models.outputs import Output, StepOutputs
 from dmls_tf.models.remat import batch_norms_of, recomputed
+from dmls_tf.ops.types import as_tensor
 
 
 class Context(NamedTuple):
@@ -105,7 +106,7 @@ class DMLS(keras.Model):
         return self.step_outputs[-1].name
 
     def call(self, images, training=None):
-        images = ops.cast(images, "float32")
+        images = ops.cast(as_tensor(images), "float32")
         context, steps = self._context(images, training), []
         for k in range(1, self.config.recurrent_steps + 1):
             prior = self._prior_of(steps[-1], context) if steps else None  # P_(k-1), P_0 = 0

@@ -5,7 +5,7 @@ from keras import ops
 from dmls_tf import IGNORE_LABEL
 from dmls_tf.ops.distance_transform import euclidean_distance_transform
 from dmls_tf.ops.finite_differences import pad, trim
-from dmls_tf.ops.types import Tensor
+from dmls_tf.ops.types import Tensor, as_tensor
 
 
 def label_changes(labels: Tensor, ignore_label: int = IGNORE_LABEL) -> Tensor:
@@ -18,6 +18,7 @@ def label_changes(labels: Tensor, ignore_label: int = IGNORE_LABEL) -> Tensor:
     >>> print(np.asarray(label_changes(np.array([[[3, 3, 3, 5, 5, 255, 7]]]))))
     [[[False False  True  True False False False]]]
     """
+    labels = as_tensor(labels)
     valid = ops.not_equal(labels, ignore_label)
     changes = ops.zeros_like(valid)
     for axis in (1, 2):

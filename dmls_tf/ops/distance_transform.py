@@ -14,10 +14,11 @@ from collections.abc import Iterable
 
 from keras import ops
 
+from dmls_tf.backend import compiled
 from dmls_tf.errors import UserError
 from dmls_tf.ops.banded_distance import near_squared
 from dmls_tf.ops.parabolas import lower_envelope, lower_envelope_argmin, steps_along_first_axis
-from dmls_tf.ops.types import Tensor
+from dmls_tf.ops.types import Tensor, as_tensor
 
 # Beyond this many shifts a pass is a loop: unrolled, the graph would grow without a gain.
 MAX_UNROLLED = 64
@@ -46,7 +47,7 @@ def euclidean_distance_transform(
         UserError: a mask that has not four axes; a `max_distance` or `sampling` that is not
             positive, or is not one number or a pair.
     """
-    mask = ops.convert_to_tensor(mask)
+    mask = as_tensor(mask)
     _check_axes("mask", mask)
     if max_distance is not None and not max_distance > 0:
         raise UserError(f"max_distance must be positive, got {max_distance}")
@@ -86,7 +87,7 @@ def generalized_distance_transform(
     >>> print(np.ravel(generalized_distance_transform(cost)))
     [1. 0. 1. 4. 3.]
     """
-    cost = ops.convert_to_tensor(cost)
+    cost = as_tensor(cost)
     _check_axes("cost", cost)
     if "float" not in str(cost.dtype):
         raise UserError(f"cost must be float, got {cost.dtype}")
@@ -97,6 +98,7 @@ def generalized_distance_transform(
     return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
 
 
+@compiled
 def _far_distance(target: Tensor, spacing: tuple[float, float]) -> Tensor:
     """Distances without a limit, infinity where there is no target: `[B, H, W, C]`."""
     steps = steps_along_first_axis(ops.moveaxis(target, 1, 0))
@@ -124,4 +126,4 @@ def _spacing(sampling: float | tuple[float, float] | None) -> tuple[float, float
     pair = tuple(sampling) if isinstance(sampling, Iterable) else (sampling, sampling)
     if len(pair) != 2 or not all(along > 0 for along in pair):
         raise UserError(f"sampling must be a positive number or a pair of them, got {sampling}")
-    return pair
+    return float(pair[0]), float(pair[1])

@@ -34,7 +34,7 @@ from dmls_tf.ops.finite_differences import (
     forward_difference,
     upwind_norm,
 )
-from dmls_tf.ops.types import Tensor
+from dmls_tf.ops.types import Tensor, as_tensor
 
 # Added to |grad phi|^2 of a unit-slope phi: with 1e-8 the gradient of twenty steps reaches 1e20.
 NORMAL_SMOOTHING = 1e-2
@@ -107,6 +107,7 @@ def curvature(phi: Tensor, num_phases: float | None = None) -> Tensor:
     Returns:
         `[B, N, H, W]`, 1 / pixels; 1/r on a circle of radius r when N = 1.
     """
+    phi = as_tensor(phi)
     count = float(num_phases or phi.shape[1])
     flux_x = _tensor_flux(*_normal_at_faces(phi, X, Y), count)
     flux_y = _tensor_flux(*_normal_at_faces(phi, Y, X), count)
@@ -149,6 +150,7 @@ def evolve(
     Returns:
         `[B, N, H, W]`, pixels.
     """
+    phi, force = as_tensor(phi), as_tensor(force)
     for _ in range(evolution_steps):
         change = force * upwind_norm(phi, force)
         if epsilon:
@@ -159,4 +161,4 @@ def evolve(
 
 def assign(phi: Tensor) -> Tensor:
     """The phase of each pixel, argmin_i phi_i (eq. 6): int32 `[B, H, W]`, no overlap, no void."""
-    return ops.cast(ops.argmin(phi, axis=1), "int32")
+    return ops.cast(ops.argmin(as_tensor(phi), axis=1), "int32")

@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from keras import ops
 
+from dmls_tf.backend import compiled
 from dmls_tf.ops.finite_differences import pad, trim
 from dmls_tf.ops.types import Tensor
 
@@ -51,6 +52,7 @@ def lower_envelope(cost: Tensor, spacing: float = 1.0) -> Tensor:
     )
 
 
+@compiled
 def lower_envelope_argmin(cost: Tensor, spacing: float = 1.0) -> Tensor:
     """The i of `lower_envelope`, int32; of several, the nearest, then the left one."""
 

@@ -4,7 +4,7 @@ the classic statistics of active contours.
 
 from keras import ops
 
-from dmls_tf.ops.types import Tensor
+from dmls_tf.ops.types import Tensor, as_tensor
 
 
 def region_moments(
@@ -66,5 +66,6 @@ def gaussian_log_likelihood(
     [[ -0.5  -0.5 -24.5 -40.5]
      [-40.5 -24.5  -0.5  -0.5]]
     """
+    features, membership = as_tensor(features), as_tensor(membership)
     moments = region_moments(features, membership, min_deviation)
     return gaussian_log_density(features, *moments)

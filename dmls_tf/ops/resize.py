@@ -6,7 +6,7 @@ TensorFlow for images of unknown size. There, two neighbours are gathered along 
 
 from keras import ops
 
-from dmls_tf.ops.types import Tensor
+from dmls_tf.ops.types import Tensor, as_tensor
 
 
 def resize_bilinear(maps: Tensor, height: int | Tensor, width: int | Tensor) -> Tensor:
@@ -22,6 +22,7 @@ def resize_bilinear(maps: Tensor, height: int | Tensor, width: int | Tensor) -> 
     >>> print(np.ravel(resize_bilinear(np.array([[[[0.0], [4.0]]]], "float32"), 1, 4)))
     [0. 1. 3. 4.]
     """
+    maps = as_tensor(maps)
     if isinstance(height, int) and isinstance(width, int):
         return ops.image.resize(maps, (height, width), data_format="channels_last")
     return _interpolate(_interpolate(maps, height, 1), width, 2)

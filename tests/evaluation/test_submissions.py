@@ -159,6 +159,12 @@ def test_the_commands_write_check_and_score(synthetic_records, trained, tmp_path
     done = run_here("scripts/check_submission.py", path, records, "--split=train")
     assert "no prediction for" in done.stdout
     failed(done, "faults, the server would refuse it")
+    name = min((synthetic_records / "png" / "val").iterdir()).name
+    other = (tmp_path / name).with_suffix(".jpg")
+    Image.new("RGB", (64, 48)).save(other)
+    twice = f"{synthetic_records}/png/val/{name},{other}"
+    done = run_here("scripts/check_submission.py", path, records, f"--images={twice}")
+    failed(done, f"the predictions of both would be {name}")
     out = f"--output_dir={tmp_path / 'out'}"
     succeeded(run_here("scripts/evaluate.py", f"--predictions={path}", records, out))
     files = json.loads((tmp_path / "out" / "metrics.json").read_text())

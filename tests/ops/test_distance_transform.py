@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +11,8 @@ from dmls_tf.ops import (
     generalized_distance_transform,
     signed_distance,
 )
+
+TRANSFORMS = (euclidean_distance_transform, generalized_distance_transform)
 
 
 def scipy_transform(mask, sampling=None):
@@ -64,7 +67,7 @@ def test_equals_scipy_on_random_masks(seed):
         np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=message)
 
 
-@pytest.mark.parametrize("sampling", [2, 0.25, (1, 3), (2.5, 0.5)])
+@pytest.mark.parametrize("sampling", [2, 0.25, (1, 3), np.array([2.5, 0.5])])
 @pytest.mark.parametrize("max_distance", [None, 5])
 def test_sampling_is_that_of_scipy(sampling, max_distance, rng):
     mask = rng.random((2, 31, 45, 2)) > 0.01
@@ -196,15 +199,16 @@ def test_generalized_transform_computes_at_least_in_float32(dtype):
     assert ops.convert_to_numpy(found).ravel().tolist() == (np.arange(length) ** 2).tolist()
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [None, False, True])
 def test_generalized_transform_has_the_gradient_of_its_minimiser(jit_compile, rng):
     cost = tf.constant(5 * rng.normal(size=(1, 5, 7, 2)))
     weights = tf.constant(rng.normal(size=(1, 5, 7, 2)))
 
-    @tf.function(jit_compile=jit_compile)
     def total(cost):
         return tf.reduce_sum(weights * generalized_distance_transform(cost))
 
+    if jit_compile is not None:
+        total = tf.function(total, jit_compile=jit_compile)
     with tf.GradientTape() as tape:
         tape.watch(cost)
         value = total(cost)
@@ -217,6 +221,26 @@ def test_generalized_transform_has_the_gradient_of_its_minimiser(jit_compile, rn
         moved[index] = step
         numeric[index] = (total(cost + moved) - total(cost - moved)) / (2 * step)
     np.testing.assert_allclose(found, numeric, atol=1e-6)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_no_loop_runs_in_python(transform, rng, monkeypatch):
+    def in_a_graph(loop):
+        def call(*arguments, **options):
+            assert not tf.executing_eagerly()
+            return loop(*arguments, **options)
+
+        return call
+
+    for name in ("while_loop", "scan", "map"):
+        monkeypatch.setattr(ops, name, in_a_graph(getattr(ops, name)))
+    transform(rng.random((1, 9, 11, 1)))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_symbolic_tensors_of_keras(transform):
+    found = transform(keras.KerasTensor((2, 8, 9, 1)))
+    assert (found.shape, found.dtype) == ((2, 8, 9, 1), "float32")
 
 
 def test_arguments_are_checked():
