@@ -50,11 +50,12 @@ def directory(tmp_path_factory):
     (root / "configs").mkdir()
     for path in (ROOT / "configs").glob("*.flags"):
         (root / "configs" / path.name).write_text(f"--flagfile={path}\n{SMALL}")
+    with open(root / "configs" / "own_images.flags", "a") as file:
+        file.write("--recurrent_steps=1\n--crop_size=32,32\n--evolution_steps=1\n")
     frames, raw_ids = {"train": 4, "val": 1}, (0, 7, 8, 11, 23, 26)
     make_cityscapes(root / "data" / "cityscapes", rng, frames, size=(1024, 2048), raw_ids=raw_ids)
-    make_ade20k(
-        root / "data" / "ade20k" / "ADEChallengeData2016", rng, {"training": 2, "validation": 1}
-    )
+    archive = root / "data" / "ade20k" / "ADEChallengeData2016"
+    make_ade20k(archive, rng, {"training": 2, "validation": 1})
     make_mapillary(root / "data" / "mapillary", rng, "v1.2")
     make_camvid(root / "data" / "camvid", rng, {"train": 2, "val": 1})
     colors = [(0, 0, 0), (0, 0, 128), (0, 128, 0), (0, 128, 128), (128, 0, 0), (128, 0, 128)]
