@@ -37,7 +37,8 @@ def main(options):
 
 def find_files(version, root, split):
     folder = root / split
-    maps = folder / version if (folder / version).is_dir() else folder
+    flat = version == "v1.2" and not (folder / version).is_dir()  # the archives before v2.0
+    maps = folder if flat else folder / version
     return pair_files(
         (folder / "images", *JPEG_OR_PNG), (maps / "labels", ".png"), (maps / "instances", ".png")
     )

@@ -37,24 +37,31 @@ def describe(info, data_config, split):
 def initial_model(model_config, metadata, config):
     """A `DMLS` with fresh, published or given weights, computing in `config.precision`.
 
-    Which classes a given model has in common with the data set is printed, if not all.
+    A given model is taken instead of published weights.
 
     Raises:
         UserError: weights that are missing or do not fit.
     """
     with _policy(config.precision):
         model = build_dmls(model_config, metadata)
-    load_backbone_weights(model.dfcn.backbone, model_config.backbone, config.backbone_weights)
     if config.initial_model:
-        source = load_dmls(config.initial_model)
-        try:
-            kept, new = transfer_weights(source, model)
-        except UserError as error:
-            raise UserError(f"{config.initial_model}: {error}") from error
-        if new and is_chief(tf.distribute.get_strategy()):
-            print(f"{config.initial_model}: kept the classes {', '.join(kept) or 'none'}")
-            print(f"new classes: {', '.join(new)}")
+        _transfer(config.initial_model, model)
+    else:
+        name, weights = model_config.backbone, config.backbone_weights
+        load_backbone_weights(model.dfcn.backbone, name, weights)
     return model
+
+
+def _transfer(path, model):
+    """Takes the weights of a saved model, and prints which classes it has if not all."""
+    source = load_dmls(path)
+    try:
+        kept, new = transfer_weights(source, model)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if new and is_chief(tf.distribute.get_strategy()):
+        print(f"{path}: kept the classes {', '.join(kept) or 'none'}")
+        print(f"new classes: {', '.join(new)}")
 
 
 def copy_of(model, config):

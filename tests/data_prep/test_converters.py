@@ -112,6 +112,10 @@ def test_mapillary_takes_classes_from_its_configuration(version, tmp_path, rng):
     for example in read_split(out, "training", instances=True):
         raw = example["instance"].numpy() // 256
         np.testing.assert_array_equal(example["label"], np.array([0, 255, 1])[raw])
+    other = "v2.0" if version == "v1.2" else "v1.2"
+    shutil.copy(root / f"config_{version}.json", root / f"config_{other}.json")
+    mixed = (*arguments[:2], f"--annotations={other}", f"--output_dir={tmp_path / 'mixed'}")
+    failed(run_here(*mixed), "no such directory")
     (root / f"config_{version}.json").write_text("[]")
     failed(run_here(*arguments, "--overwrite"), "not a configuration of Mapillary")
     (root / f"config_{version}.json").unlink()
