@@ -6,8 +6,8 @@
 
 For each image NAME: `NAME_label.png` (class ids), `NAME_palette.png` (the same, in colours),
 `NAME_overlay.png` (with the contours of the level sets) and `NAME_confidence.png` (0..255), all at
-the image's own size, upright; a video's overlays become `NAME_overlay.mp4`. Files that are
-not read are listed.
+the image's own size, upright; a video's overlays become `NAME_overlay.mp4`. Files that are not read
+are listed.
 """
 
 import dataclasses

@@ -69,9 +69,9 @@ def writing_video(path, frames_per_second, time_base=None):
 
 def _tick(last, time, unit, step):
     """The time of a frame in units: after the last one, a step later where it is None."""
-    if time is None:
-        return 0 if last is None else last + step
-    return round(time / unit) if last is None else max(round(time / unit), last + 1)
+    if last is None:
+        return round((time or 0) / unit)
+    return last + step if time is None else max(round(time / unit), last + 1)
 
 
 def _frames(av, path):

@@ -77,9 +77,10 @@ def _search(folder, output_dir):
             wanted.append(file)
         else:
             others.append(file)
+    parts = {"in the output directory": results, "neither images nor videos": others}
     notes = [
         f"not read: {len(part)} of {len(files)} files in {folder}, {reason}: {_first(part, folder)}"
-        for part, reason in ((results, "results"), (others, "neither images nor videos"))
+        for reason, part in parts.items()
         if part
     ]
     if not wanted:

@@ -75,9 +75,8 @@ def test_results_are_not_taken_for_images(tmp_path):
     touch(tmp_path, "a.png", "out/a_label.png", "out/ride/000001_label.png")
     files, (note,) = find_files([tmp_path], tmp_path / "out")
     assert set(files) == {"a"}
-    assert note == (
-        f"not read: 2 of 3 files in {tmp_path}, results: out/a_label.png, out/ride/000001_label.png"
-    )
+    line = f"not read: 2 of 3 files in {tmp_path}, in the output directory: "
+    assert note == line + "out/a_label.png, out/ride/000001_label.png"
     (tmp_path / "link").symlink_to(tmp_path / "out")
     assert names_of(tmp_path, output_dir=tmp_path / "link") == {"a"}
     assert names_of(tmp_path / "out", output_dir=tmp_path) == {"a_label", "ride/000001_label"}
