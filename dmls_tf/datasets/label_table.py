@@ -91,31 +91,39 @@ def read_label_table(path: str | pathlib.Path, ignored: tuple[str, ...] = ()) ->
         UserError: it cannot be read, a row has another form, or two classes share a key.
     """
     path = pathlib.Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable text file") from error
-    numbered = [(i, line.strip()) for i, line in enumerate(lines, 1)]
-    numbered = [(i, line) for i, line in numbered if line and not line.startswith("#")]
+    lines = _lines(path)
     rows: list[Row] = []
-    for i, line in numbered:
+    for number, line in lines:
         try:
-            row = _row(line, len(rows))
+            row = _row(line, is_first=not rows)
         except ValueError as error:
-            raise UserError(f"{path}: line {i}: {error}: {line!r}") from error
-        if row:
-            rows.append(row)
-    if any(LABELMAP_ROW.fullmatch(line) for _, line in numbered):
+            raise UserError(f"{path}: line {number}: {error}: {line!r}") from error
+        rows += [row] if row else []
+    if any(LABELMAP_ROW.fullmatch(line) for _, line in lines):
         ignored = (*ignored, f"#{bytes(VOC_OUTLINE).hex()}")
-    numbered_rows = not any(row.keys for row in rows)
-    rows = [
-        row if row.keys else row._replace(keys=(i, row.name) if numbered_rows else (row.name,))
-        for i, row in enumerate(rows)
-    ]
     try:
-        return label_table(rows, ignored)
+        return label_table(_with_keys(rows), ignored)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def _lines(path: pathlib.Path) -> list[tuple[int, str]]:
+    """The lines of a file, with their numbers, but for empty ones and comments."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable text file") from error
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [(number, line) for number, line in lines if line and not line.startswith("#")]
+
+
+def _with_keys(rows: list[Row]) -> list[Row]:
+    """The rows; those of a name alone stand for the name and, if all are, for their number."""
+    count = not any(row.keys for row in rows)
+    keys: list[tuple[Key, ...]] = [
+        row.keys or ((i, row.name) if count else (row.name,)) for i, row in enumerate(rows)
+    ]
+    return [row._replace(keys=own) for row, own in zip(rows, keys, strict=True)]
 
 
 def label_table(rows: list[Row], ignored: tuple[str, ...] = ()) -> LabelTable:
@@ -153,13 +161,13 @@ def words_for(key: Key) -> str:
     return f"the value {key}" if isinstance(key, int) else f"the label {key!r}"
 
 
-def _row(line: str, number: int) -> Row | None:
+def _row(line: str, is_first: bool) -> Row | None:
     """The row in a line; None for a header."""
     if match := LABELMAP_ROW.fullmatch(line):
         red, green, blue = _color(match.groups()[1:])
         return Row(match[1].strip(), ((red, green, blue),), (red, green, blue))
     name, *fields = (field.strip() for field in next(csv.reader([line])))
-    if not number and name.lower() in HEADERS and fields and not fields[-1].isdecimal():
+    if is_first and name.lower() in HEADERS and not (fields and fields[-1].isdecimal()):
         return None
     if not name:
         raise ValueError("a row begins with the name of a class")

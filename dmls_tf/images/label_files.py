@@ -43,8 +43,18 @@ class Indexed(NamedTuple):
 
         With a table of colours, values are looked up as the colours that they are shown in; with
         a table of values, grey pixels of three channels are looked up as values.
+
+        Raises:
+            UserError: a palette shows a value in the colour of another class.
         """
         keys, classes = self.keys, table.classes
+        for key, color in self.colors.items():
+            shown = classes.get(color) if value_of_grey(color) == color else None
+            if shown is not None and classes.get(key, shown) != shown:
+                raise UserError(
+                    f"the value {key} is shown in the colour of another class; leave the values or "
+                    "the colours out of the classes file"
+                )
         if self.colors and not table.has_values:
             keys = [self.colors[key] for key in keys]
         elif table.has_values and not all(key in classes for key in keys):

@@ -53,7 +53,10 @@ class TableLabels:
             UserError: it cannot be read; `UnknownLabel`: it has a key that is not in the table.
         """
         label = read_label(path, self.segments)
-        found = label.class_ids_by(self.table)
+        try:
+            found = label.class_ids_by(self.table)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
         pixels = np.bincount(label.indices.ravel(), minlength=len(found))
         for key, class_id, count in zip(label.keys, found, pixels, strict=True):
             if class_id is None and count:

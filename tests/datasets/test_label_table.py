@@ -34,6 +34,10 @@ def test_colours_of_one_class_and_of_none(tmp_path):
     assert table.spec("own").raw_to_class == {0: 0, 1: 1, 2: 2, 255: 255}
 
 
+def test_a_column_of_names_may_have_a_header(tmp_path):
+    assert table_of(tmp_path, "name\nsky\nroad\n").classes == {0: 0, "sky": 0, 1: 1, "road": 1}
+
+
 def test_values_of_8_bits_stay_what_submissions_hold(tmp_path):
     table = table_of(tmp_path, "road,7\ncar,26\nbus,28\ncar,27\n", ignored=("255",))
     assert table.spec("own").raw_to_class == {7: 0, 26: 1, 28: 2, 27: 1, 255: 255}

@@ -145,6 +145,19 @@ def test_one_table_reads_values_palettes_and_colours(name):
             assert class_ids(content, table) == expected, kind
 
 
+def test_a_palette_that_contradicts_the_table_is_refused():
+    """Value 1 is drawn in the colour of c: the palette has an order of its own."""
+    image = Image.fromarray(IDS.astype(np.uint8)).convert("P")
+    image.putpalette(COLORS[[0, 3, 2, 1]].ravel().tolist())
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    with pytest.raises(UserError, match="the value 1 is shown in the colour of another class"):
+        class_ids(buffer.getvalue(), label_table(TABLES["both"]))
+    expected = np.array([0, 2, 9, 1])[IDS].tolist()
+    assert class_ids(buffer.getvalue(), label_table(TABLES["colours"])) == expected
+    assert class_ids(buffer.getvalue(), label_table(TABLES["values"])) == [[0, 1, 1], [2, 0, 2]]
+
+
 def labelme(shapes, size=(6, 8), **more):
     content = {"imageHeight": size[0], "imageWidth": size[1], "shapes": shapes} | more
     return json.dumps(content).encode()
