@@ -26,12 +26,16 @@ from dmls_tf.datasets.label_table import read_label_table
 from dmls_tf.errors import UserError
 from dmls_tf.files import writing
 from dmls_tf.records import folders, survey
-from dmls_tf.records.commands import SPLITS, convert
+from dmls_tf.records.commands import SPLIT_NAME, SPLITS, convert
 from dmls_tf.records.label_readers import TableLabels, UnknownLabel
 from dmls_tf.records.samples import SourceFiles
 from dmls_tf.settings import NOT_NEGATIVE, PATH, Rule, Settings, required, setting
 
-NAME = Rule("letters, digits, _, - and .", lambda name: re.fullmatch(r"[\w.-]+", name))
+NAME = Rule("letters, digits, _, - and .", SPLIT_NAME.fullmatch)
+LISTS = Rule(
+    "text files like train.txt,val.txt",
+    lambda paths: paths and all(SPLIT_NAME.fullmatch(pathlib.Path(path).stem) for path in paths),
+)
 REGEX = Rule("a regular expression", lambda text: _is_regex(text))
 
 
@@ -51,7 +55,9 @@ class Options(Settings):
     )
     splits: tuple[str, ...] | None = setting(None, "Splits that are sub-folders.", SPLITS)
     split_lists: tuple[str, ...] | None = setting(
-        None, "Text files, one per split and named after it, with the name of an image per line."
+        None,
+        "Text files, one per split and named after it, with the name of an image per line.",
+        LISTS,
     )
     val_share: float | None = setting(
         None,

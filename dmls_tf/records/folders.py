@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dmls_tf import command_line
 from dmls_tf.errors import UserError
+from dmls_tf.files import files_in
 from dmls_tf.images.formats import PHOTO_ENDINGS
 from dmls_tf.images.label_files import LABEL_ENDINGS
 from dmls_tf.records.pairing import pair_files
@@ -53,21 +55,32 @@ def find_pairs(images, labels, image_ending=None, label_ending=None):
     if labels.suffix == ".json":
         segments = read_panoptic(labels)
         pairs = pair_files((images, *endings), (labels.with_suffix(""), label_ending or ".png"))
-        return [
-            Pair(image, label, _segments_of(label, segments, labels), image.relative_to(images))
-            for image, label in pairs
-        ]
-    together = images.is_dir() and labels.is_dir() and images.samefile(labels)
-    if together and not (image_ending and label_ending):
-        if not any(labels.rglob("*.json")):
-            raise UserError(
-                f"{images}: holds images and labels; pass --image_ending and --label_ending, like "
-                ".jpg and .png"
-            )
-        label_ending = label_ending or ".json"
-    wanted = (label_ending,) if label_ending else LABEL_ENDINGS
-    pairs = pair_files((images, *endings), (labels, *wanted))
-    return [Pair(image, label, None, image.relative_to(images)) for image, label in pairs]
+        found = [(*pair, _segments_of(pair[1], segments, labels)) for pair in pairs]
+    else:
+        label_ending = label_ending or _ending_beside(images, labels, image_ending)
+        wanted = (label_ending,) if label_ending else LABEL_ENDINGS
+        found = [(*pair, None) for pair in pair_files((images, *endings), (labels, *wanted))]
+    _warn_of_others(images, (*endings, label_ending) if label_ending else endings)
+    return [Pair(*files, name=files[0].relative_to(images)) for files in found]
+
+
+def _ending_beside(images, labels, image_ending):
+    """The ending of labels that are beside their images; None where they are elsewhere."""
+    if not (images.is_dir() and labels.is_dir() and images.samefile(labels)):
+        return None
+    if image_ending or not any(path.suffix == ".json" for path in files_in(labels)):
+        raise UserError(
+            f"{images}: holds images and labels; pass --image_ending and --label_ending, like .jpg "
+            "and .png"
+        )
+    return ".json"
+
+
+def _warn_of_others(images, endings):
+    others = [path for path in files_in(images) if not path.name.lower().endswith(endings)]
+    if others:
+        names = ", ".join(str(path.relative_to(images)) for path in others[:3])
+        command_line.warn(f"{images}: {len(others)} files are no images: {names}")
 
 
 def find_splits(images, labels, names, **endings):
@@ -115,11 +128,15 @@ def listed_splits(pairs, lists):
             names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a readable text file") from error
+        if path.stem in splits:
+            raise UserError(f"{path}: a second list for the split {path.stem!r}; rename it")
         splits[path.stem] = [_one_of(by_name.get(name, []), name, path) for name in names]
         for pair in splits[path.stem]:
             if pair.image in taken:
                 raise UserError(f"{path}: names {pair.image}, which {taken[pair.image]} names, too")
             taken[pair.image] = path
+    if left := [str(pair.name) for pair in pairs if pair.image not in taken]:
+        command_line.warn(f"{len(left)} images are in no list: {', '.join(left[:3])}")
     return splits
 
 
