@@ -1,7 +1,7 @@
 """Checks a submission before the server does: names, sizes and values, file by file.
 
     python scripts/check_submission.py submission.zip --records_dir=records/cityscapes \\
-        --images=Cityscapes/leftImg8bit/test
+        --images=data/cityscapes/leftImg8bit/test
 
 The images are those of --images, or of a --split of the records, which also know the data set's
 label values. Prints a line for each fault.

@@ -1,7 +1,7 @@
 """Writes a model's predictions as the benchmark's server takes them, and checks them.
 
     python scripts/submit.py --model=runs/cityscapes/model.keras --records_dir=records/cityscapes \\
-        --images=Cityscapes/leftImg8bit/test --output=submission.zip
+        --images=data/cityscapes/leftImg8bit/test --output=submission.zip
 
 The images are those of --images, or of a --split of the records, which also know the data set's
 label values. --output is a .zip file or a directory to make; docs/evaluation.md has the formats.

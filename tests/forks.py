@@ -21,6 +21,7 @@ import threading
 from multiprocessing import reduction
 
 from tests.helpers import ROOT, run_script
+from tests.training.runs import eagerly
 
 PRELOAD = ["dmls_tf.records.preload", "dmls_tf.training.trainer"]
 PYTHON = """\
@@ -35,7 +36,7 @@ sys.exit(int(server.makefile().read()))
 """
 
 
-def start_fork(script, *arguments, log=os.devnull, environment=None):
+def start_fork(script, *arguments, log=os.devnull, environment=None, eager=False):
     """Starts a command of the repository; its output goes to the file `log`.
 
     Args:
@@ -43,6 +44,7 @@ def start_fork(script, *arguments, log=os.devnull, environment=None):
         arguments: of the command.
         log: path of the file.
         environment: variables added to those of this process.
+        eager: run what `tf.function` would compile; for a few steps it is faster.
 
     Returns:
         A `multiprocessing.Process` with an attribute `log`.
@@ -50,7 +52,7 @@ def start_fork(script, *arguments, log=os.devnull, environment=None):
     argv = [str(ROOT / script), *map(str, arguments)]
     with open(log, "w") as file:
         files = [0, file.fileno(), file.fileno()]
-        process = _start(argv, ROOT, os.environ | (environment or {}), files)
+        process = _start(argv, ROOT, os.environ | (environment or {}), files, eager)
     process.log = pathlib.Path(log)
     return process
 
@@ -99,21 +101,22 @@ class _Descriptor:
         self.number = state.detach()
 
 
-def _start(argv, directory, environment, files):
+def _start(argv, directory, environment, files, eager=False):
     """Starts a process with these files as stdin, stdout and stderr."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    arguments = (argv, directory, dict(environment), list(map(_Descriptor, files)))
+    arguments = (argv, directory, dict(environment), list(map(_Descriptor, files)), eager)
     process = context.Process(target=_run, args=arguments)
     process.start()
     return process
 
 
-def _run(argv, directory, environment, files):
+def _run(argv, directory, environment, files, eager):
     server = multiprocessing.forkserver
     server.ensure_running = server._forkserver.ensure_running = lambda: None  # its workers, too
     for number, file in enumerate(files):
         os.dup2(file.number, number)
     os.environ.clear()
     os.environ.update(environment)
-    run_script(argv, directory)
+    with eagerly() if eager else contextlib.nullcontext():
+        run_script(argv, directory)

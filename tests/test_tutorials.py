@@ -51,7 +51,7 @@ def directory(tmp_path_factory):
     for path in (ROOT / "configs").glob("*.flags"):
         (root / "configs" / path.name).write_text(f"--flagfile={path}\n{SMALL}")
     with open(root / "configs" / "own_images.flags", "a") as file:
-        file.write("--recurrent_steps=1\n--crop_size=32,32\n--evolution_steps=1\n")
+        file.write("--recurrent_steps=1\n--crop_size=32,32\n--batch_per_replica=1\n")
     frames, raw_ids = {"train": 4, "val": 1}, (0, 7, 8, 11, 23, 26)
     make_cityscapes(root / "data" / "cityscapes", rng, frames, size=(1024, 2048), raw_ids=raw_ids)
     archive = root / "data" / "ade20k" / "ADEChallengeData2016"

@@ -369,7 +369,11 @@ def test_the_original_colours_of_camvid(tmp_path, rng):
 
 
 def test_real_facades(tmp_path, real_data):
-    root = real_data("labelmefacade")
+    root = tmp_path / "facades"
+    for kind in ("images", "labels"):
+        (root / kind / "val").mkdir(parents=True)
+        for path in sorted((real_data("labelmefacade") / kind / "val").iterdir())[:20]:
+            (root / kind / "val" / path.name).symlink_to(path)
     names = ["window", "vegetation", "sky", "building", "car", "road", "door", "pavement"]
     colors = [(0, 0, 128), (0, 128, 0), (0, 128, 128), (128, 0, 0), (128, 0, 128)]
     colors += [(128, 64, 0), (128, 128, 0), (128, 128, 128)]
@@ -384,7 +388,7 @@ def test_real_facades(tmp_path, real_data):
         for i, color in enumerate([*colors, (0, 0, 0)]):
             counts[i] += (pixels == color).all(-1).sum()
     split = DatasetInfo.load(tmp_path / "records").split("val")
-    assert split.num_images == 140
+    assert split.num_images == 20
     assert [*split.class_pixels, split.ignored_pixels] == counts.tolist()
 
 

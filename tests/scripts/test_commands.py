@@ -64,7 +64,7 @@ def test_resolved_flags_repeat_the_run(work_dir):
     assert "is trained already" in succeeded(run_here("scripts/train.py", resolved))
     assert (work_dir / "model.keras").stat().st_mtime_ns == trained
     done = run_here("scripts/train.py", resolved, "--learning_rate=0.1")
-    failed(done, "training.learning_rate = 0.003, now 0.1; pass --overwrite")
+    failed(done, "training.learning_rate = 0.003, now 0.1; to start from its weights, pass")
 
 
 @pytest.mark.slow

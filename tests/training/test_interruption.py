@@ -1,5 +1,6 @@
 """A training that is killed or stopped goes on as if nothing had happened."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import pytest
 
 from tests.forks import outcome, start_fork
 from tests.helpers import run_here, succeeded
-from tests.training.runs import FLAGS, assert_same_state, last_state
+from tests.training.runs import FLAGS, assert_same_state, eagerly, last_state
 
 RUN = (
     *FLAGS,
@@ -25,10 +26,10 @@ RUN = (
 STEP = re.compile(r"(\d+)/4 \[")  # of the progress line
 
 
-def start(work_dir, records):
+def start(work_dir, records, eager=False):
     """Starts a training in a process of its own."""
     arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *RUN)
-    return start_fork("scripts/train.py", *arguments, log=work_dir.with_suffix(".log"))
+    return start_fork("scripts/train.py", *arguments, log=work_dir.with_suffix(".log"), eager=eager)
 
 
 def await_a_step(process):
@@ -37,17 +38,13 @@ def await_a_step(process):
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(synthetic_records, tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp("whole") / "run"
-    arguments = (f"--records_dir={synthetic_records}", f"--work_dir={work_dir}", *RUN)
-    succeeded(run_here("scripts/train.py", *arguments))
-    return work_dir
-
-
-def finish(work_dir, records, uninterrupted):
-    """The same command once more; then all is as in the uninterrupted training."""
-    code, output = outcome(start(work_dir, records))
+def finish(work_dir, records, eager=False):
+    """The same command once more; then all is as in an uninterrupted training."""
+    uninterrupted = work_dir.with_name("whole")
+    arguments = (f"--records_dir={records}", f"--work_dir={uninterrupted}", *RUN)
+    with eagerly() if eager else contextlib.nullcontext():
+        succeeded(run_here("scripts/train.py", *arguments))
+    code, output = outcome(start(work_dir, records, eager))
     assert code == 0, output
     assert_same_state(last_state(work_dir), last_state(uninterrupted))
     for name in ("log.csv", "model.keras"):
@@ -56,23 +53,21 @@ def finish(work_dir, records, uninterrupted):
 
 
 @pytest.mark.slow
-def test_killed_at_five_moments_it_ends_with_the_same_bits(
-    synthetic_records, uninterrupted, tmp_path
-):
+def test_killed_at_five_moments_it_ends_with_the_same_bits(synthetic_records, tmp_path):
     work_dir, rng = tmp_path / "run", np.random.default_rng(time.time_ns())
     for delay in rng.uniform(0, 1.5, 5):
-        process = start(work_dir, synthetic_records)
+        process = start(work_dir, synthetic_records, eager=True)
         await_a_step(process)
         time.sleep(delay)
         process.kill()
         process.join()
         print(f"killed {delay:.2f} s after a step: {sorted(work_dir.glob('checkpoints/*'))}")
-    finish(work_dir, synthetic_records, uninterrupted)
+    finish(work_dir, synthetic_records, eager=True)
     assert not list(work_dir.glob("checkpoints/.step*")), "half-written files stay behind"
 
 
 @pytest.mark.slow
-def test_a_signal_saves_the_state_and_ends_cleanly(synthetic_records, uninterrupted, tmp_path):
+def test_a_signal_saves_the_state_and_ends_cleanly(synthetic_records, tmp_path):
     work_dir = tmp_path / "run"
     for number in (signal.SIGTERM, signal.SIGINT):
         process = start(work_dir, synthetic_records)
@@ -85,4 +80,4 @@ def test_a_signal_saves_the_state_and_ends_cleanly(synthetic_records, uninterrup
         assert found, line
         facts = json.loads(str(last_state(work_dir)["facts"]))
         assert facts["step"] == int(found[1]) > 0
-    finish(work_dir, synthetic_records, uninterrupted)
+    finish(work_dir, synthetic_records)
