@@ -57,7 +57,7 @@ def sources_of(name, root, count):
 def measure_share(name, root, rounds):
     """[images/s, those of the peer, median of the ratios], one process each."""
     sources = sources_of(name, root, 367 if name == "CamVid" else 16)
-    task = shards.ShardTask("train.tfrecord", sources, DATA_SETS[name][0], None, False)
+    task = shards.ShardTask("train.tfrecord", sources, DATA_SETS[name][0], None, "upright", False)
     with tempfile.TemporaryDirectory() as directory:
 
         def write(task=task):
