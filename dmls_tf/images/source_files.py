@@ -51,12 +51,12 @@ class Photograph:
 
     Attributes:
         path: of its file.
-        content: the file, or a PNG of it if it is neither JPEG nor PNG.
+        content: the file, or an upright PNG of it if it is neither JPEG nor PNG.
         image_format: "jpeg" or "png", of the content.
-        size: (width, height) of the stored pixels.
+        size: (width, height) of the pixels as the file stores them.
         channels: of the content.
         orientation: by which EXIF turns the stored pixels upright, 1..8; 1: not at all.
-        converted: whether the content is a PNG of a file of another format.
+        converted: whether the content is such a PNG.
     """
 
     path: str
@@ -106,10 +106,11 @@ class Photograph:
         """
         from dmls_tf.images.decoding import decode_image
 
-        if self.orientation == 1 and size == self.size:
+        turned = self.orientation != 1 and not self.converted
+        if not turned and size == self.upright_size:
             return self.content, self.channels
         pixels = Image.fromarray(decode_image(self.content).numpy())
-        if self.orientation != 1:
+        if turned:
             pixels = pixels.transpose(UPRIGHT[self.orientation])
         if size != pixels.size:
             pixels = pixels.resize(size, Image.Resampling.LANCZOS)
@@ -126,6 +127,7 @@ def read_photograph(path):
         UserError: it cannot be read, or is damaged.
     """
     content = read_bytes(path)
+    orientation = _orientation(_open(path, content))
     converted = not is_jpeg_or_png(content)
     if converted:
         content = as_png(content, path)
@@ -134,10 +136,9 @@ def read_photograph(path):
         raise UserError(f"{path}: a damaged JPEG or PNG image")
     image_format = FORMATS[image.format]
     _check_decodes(path, content, image_format)
-    channels, orientation = len(image.getbands()), _orientation(image)
-    return Photograph(
-        str(path), content, image_format, image.size, channels, orientation, converted
-    )
+    size = image.size[::-1] if converted and orientation in SIDEWAYS else image.size
+    channels = len(image.getbands())
+    return Photograph(str(path), content, image_format, size, channels, orientation, converted)
 
 
 def _orientation(image):

@@ -160,12 +160,12 @@ def drawn_splits(pairs, share, group_by, seed):
     if len(names) < 2:
         raise UserError("there is one group of images, of which no two splits can be made")
     order = np.random.default_rng(seed).permutation(len(names))
+    drawn = [groups[names[index]] for index in order]
     val, wanted = [], max(1, round(share * len(pairs)))
-    for index in order[1:]:  # at least one group is for training
-        group = groups[names[index]]
-        if not val or len(val) + len(group) <= wanted:
+    for group in drawn[1:]:  # at least one group is for training
+        if len(val) + len(group) <= wanted:
             val += group
-    held = {pair.image for pair in val}
+    held = {pair.image for pair in val or min(drawn, key=len)}
     return {
         TRAIN: [pair for pair in pairs if pair.image not in held],
         VAL: [pair for pair in pairs if pair.image in held],

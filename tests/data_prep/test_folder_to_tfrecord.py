@@ -227,6 +227,8 @@ def test_a_share_is_drawn_by_the_seed_and_sequences_stay_together(own, tmp_path)
     grouped = {split: {file[0] for file in files} for split, files in splits_of(tmp_path).items()}
     assert grouped["train"] | grouped["val"] == {*"abc"}
     assert not grouped["train"] & grouped["val"]
+    succeeded(run(tmp_path, own, "--val_share=0.1", "--overwrite", "--group_by=(.)_"))
+    assert len(splits_of(tmp_path)["val"]) == 2  # no group is as small as asked for
     failed(run(tmp_path, own, "--val_share=0.3", "--group_by=z"), "--group_by=z finds nothing in a")
     failed(run(tmp_path, own, "--val_share=0.3", "--group_by=_"), "there is one group of images")
 

@@ -98,7 +98,7 @@ def source_of(path, tmp_path, label):
     return SourceFiles(path, str(save(tmp_path / "label.png", label)), str(instance))
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 @pytest.mark.parametrize("size", [(6, 8), (8, 8)])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_image_and_maps_are_upright_whichever_way_the_label_was_drawn(
@@ -113,9 +113,9 @@ def test_image_and_maps_are_upright_whichever_way_the_label_was_drawn(
         np.testing.assert_array_equal(values(sample.instance_png), upright * np.uint16(1000))
         image = np.asarray(tf.io.decode_image(sample.image_bytes, channels=3))
         difference = np.abs(image[..., 0] - 20.0 * upright).mean()
-        assert difference < 12 if suffix == "jpg" else difference == 0
+        assert difference < 12 if suffix in ("jpg", "webp") else difference == 0
         assert sample.shape[:2] == image.shape[:2] == upright.shape
-        assert sample.converted == (orientation > 1)
+        assert sample.converted == (orientation > 1 or suffix in ("tif", "webp"))
         assert sample.ambiguous == (orientation > 1 and (orientation < 5 or size == (8, 8)))
         if not sample.ambiguous:
             other = source.read(CAMVID, label_orientation="stored")
