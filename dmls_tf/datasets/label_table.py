@@ -30,6 +30,7 @@ IGNORED_NAMES = ("ignore", "__ignore__")
 UNLABELLED = "_background_"  # the key of pixels outside all polygons and segments
 VOC_OUTLINE = (224, 224, 192)  # around the objects of Pascal VOC
 LABELMAP_ROW = re.compile(r"([^:]+):(\d+),(\d+),(\d+):[^:]*:[^:]*")
+OTHER_DIVIDERS = re.compile(r"[;\t]|(\s\d+){3}$")
 HEADERS = ("name", "class", "label", "class_name")
 
 Key = int | str | tuple[int, ...]
@@ -169,8 +170,10 @@ def _row(line: str, is_first: bool) -> Row | None:
     name, *fields = (field.strip() for field in next(csv.reader([line])))
     if is_first and name.lower() in HEADERS and not (fields and fields[-1].isdecimal()):
         return None
-    if not name:
+    if not name or name.isdecimal():
         raise ValueError("a row begins with the name of a class")
+    if not fields and OTHER_DIVIDERS.search(name):
+        raise ValueError("the parts of a row are divided by commas")
     if not fields:
         return Row(name, (), None)
     keys: list[Key] = []

@@ -74,6 +74,10 @@ def test_a_name_can_be_ignored(tmp_path):
         ("a,1,2,300\nb,2\n", "line 1: the channels of a colour are 0 to 255"),
         (",1\nb,2\n", "line 1: a row begins with the name"),
         ("a,x,y,z\nb,1,2,3", "line 1: "),
+        ("a;1\nb;2\n", "line 1: the parts of a row are divided by commas"),
+        ("a\t1\nb\t2\n", "line 1: the parts of a row are divided by commas"),
+        ("a 1 2 3\nb 4 5 6\n", "line 1: the parts of a row are divided by commas"),
+        ("id,name\n0,a\n1,b\n", "line 2: a row begins with the name"),
     ],
 )
 def test_a_table_that_makes_no_sense(text, message, tmp_path):
