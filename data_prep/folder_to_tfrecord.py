@@ -10,10 +10,10 @@ classes their names there, then convert:
         --images=facades/images --labels=facades/labels --splits=train,val \\
         --classes=records/facades_classes.csv
 
-Images are all that Pillow reads. Labels are images without loss (values, palettes, colours),
-LabelMe's JSON files, or a JSON file of COCO's panoptic format; an image and its label have the
-same name but for the ending. `{split}` in --images and --labels stands for the name of a split;
-without it, splits are sub-folders. docs/data.md has more.
+Images may have most formats that Pillow reads. Labels are losslessly compressed images (values,
+palettes, colours), LabelMe's JSON files, or a JSON file of COCO's panoptic format. An image and its
+label have the same name but for the ending. `{split}` in --images and --labels stands for the name
+of a split; without it, splits are sub-folders. See docs/data.md.
 """
 
 import dataclasses
@@ -112,6 +112,8 @@ def find_splits(options):
     given = [name for name in ways if getattr(options, name) is not None]
     if len(given) > 1 or not given and options.classes:
         raise UserError("pass one of --splits=train,val, --split_lists=FILES and --val_share=0.2")
+    if options.group_by and not options.val_share:
+        raise UserError("--group_by is for --val_share; it has no effect on other splits")
     if options.splits:
         return folders.find_splits(options.images, options.labels, options.splits, **endings)
     pairs = folders.find_pairs(options.images, options.labels, **endings)
@@ -125,11 +127,11 @@ def find_splits(options):
 def list_labels(splits, output_dir, num_workers):
     """Prints what the labels hold, and writes a classes file beside the records to be."""
     path = output_dir.with_name(f"{output_dir.name}_classes.csv")
+    if path.exists():
+        raise UserError(f"{path}: already exists; pass --classes={path}, or remove it")
     labels = _labels_of(splits)
     found = survey.survey(labels, num_workers)
     print(survey.table(found, f"what {len(labels)} labels hold"))
-    if path.exists():
-        raise UserError(f"{path}: is there already; pass --classes={path}, or remove it")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         survey.write_classes(found, path)
@@ -137,7 +139,12 @@ def list_labels(splits, output_dir, num_workers):
 
 
 def _labels_of(splits):
-    return [(str(pair.label), pair.segments) for pairs in splits.values() for pair in pairs]
+    """(path, segments) of the labels that are there; warns of those that are not."""
+    pairs = [pair for some in splits.values() for pair in some]
+    missing = [str(pair.name) for pair in pairs if not pair.label.exists()]
+    if missing:
+        command_line.warn(f"{len(missing)} images have no label: {', '.join(missing[:3])}")
+    return [(str(pair.label), pair.segments) for pair in pairs if pair.label.exists()]
 
 
 def _is_regex(text):

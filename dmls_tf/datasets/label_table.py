@@ -31,7 +31,7 @@ UNLABELLED = "_background_"  # the key of pixels outside all polygons and segmen
 VOC_OUTLINE = (224, 224, 192)  # around the objects of Pascal VOC
 LABELMAP_ROW = re.compile(r"([^:]+):(\d+),(\d+),(\d+):[^:]*:[^:]*")
 OTHER_DIVIDERS = re.compile(r"[;\t]|(\s\d+){3}$")
-HEADERS = ("name", "class", "label", "class_name")
+HEADERS = ("name", "names", "class", "classes", "label", "labels", "category", "class_name")
 
 Key = int | str | tuple[int, ...]
 
@@ -72,7 +72,12 @@ class LabelTable:
         Its raw values are those of the table where it has values of 8 bits, else the class ids.
         """
         raw = {key: index for key, index in self.classes.items() if isinstance(key, int)}
-        if not raw or max(raw) > 255 or len({*raw.values()} - {IGNORE_LABEL}) < self.num_classes:
+        if (
+            not raw
+            or min(raw) < 0
+            or max(raw) > 255
+            or len({*raw.values()} - {IGNORE_LABEL}) < self.num_classes
+        ):
             raw = {i: i for i in (*range(self.num_classes), IGNORE_LABEL)}
         return DatasetSpec(name, self.class_names, self.palette, raw, split_sizes={})
 
@@ -97,7 +102,7 @@ def read_label_table(path: str | pathlib.Path, ignored: tuple[str, ...] = ()) ->
     for number, line in lines:
         try:
             row = _row(line, is_first=not rows)
-        except ValueError as error:
+        except (ValueError, csv.Error) as error:
             raise UserError(f"{path}: line {number}: {error}: {line!r}") from error
         rows += [row] if row else []
     if any(LABELMAP_ROW.fullmatch(line) for _, line in lines):
@@ -119,12 +124,15 @@ def _lines(path: pathlib.Path) -> list[tuple[int, str]]:
 
 
 def _with_keys(rows: list[Row]) -> list[Row]:
-    """The rows; those of a name alone stand for the name and, if all are, for their number."""
-    count = not any(row.keys for row in rows)
-    keys: list[tuple[Key, ...]] = [
-        row.keys or ((i, row.name) if count else (row.name,)) for i, row in enumerate(rows)
-    ]
-    return [row._replace(keys=own) for row, own in zip(rows, keys, strict=True)]
+    """The rows; those of a name alone stand for the name and, if all are, for their number.
+
+    Beside values or colours they stand for nothing, which is an error then.
+    """
+    if not any(row.keys for row in rows):
+        return [row._replace(keys=(i, row.name)) for i, row in enumerate(rows)]
+    if any(not isinstance(key, str) for row in rows for key in row.keys):
+        return rows
+    return [row._replace(keys=row.keys or (row.name,)) for row in rows]
 
 
 def label_table(rows: list[Row], ignored: tuple[str, ...] = ()) -> LabelTable:
@@ -149,10 +157,17 @@ def label_table(rows: list[Row], ignored: tuple[str, ...] = ()) -> LabelTable:
     kinds = {type(key) for key in classes if not isinstance(key, str)}
     for kind, plural in ((int, "a value"), (tuple, "a colour")):
         given = {index for key, index in classes.items() if isinstance(key, kind)}
-        lacking = [name for i, name in enumerate(names) if i not in given]
+        named = {index for key, index in classes.items() if isinstance(key, str)}
+        lacking = [name for i, name in enumerate(names) if i not in given | named]
         if kind in kinds and lacking and given - {IGNORE_LABEL}:
             raise UserError(f"{lacking[0]!r} has no key that is {plural}, but other classes have")
     return LabelTable(tuple(names), _palette(names, rows), classes)
+
+
+def key_of(word: str) -> Key:
+    """The key that a word stands for: a value if it is a whole number, else a name."""
+    word = word.strip()
+    return int(word) if re.fullmatch(r"-?\d+", word) else word
 
 
 def words_for(key: Key) -> str:
@@ -168,7 +183,8 @@ def _row(line: str, is_first: bool) -> Row | None:
         red, green, blue = _color(match.groups()[1:])
         return Row(match[1].strip(), ((red, green, blue),), (red, green, blue))
     name, *fields = (field.strip() for field in next(csv.reader([line])))
-    if is_first and name.lower() in HEADERS and not (fields and fields[-1].isdecimal()):
+    data = fields and (fields[-1].isdecimal() or fields == [name])
+    if is_first and name.lower() in HEADERS and not data:
         return None
     if not name or name.isdecimal():
         raise ValueError("a row begins with the name of a class")
@@ -179,7 +195,7 @@ def _row(line: str, is_first: bool) -> Row | None:
     keys: list[Key] = []
     if len(fields) != 3:
         word, *fields = fields
-        keys += [int(word) if word.isdecimal() else word] * bool(word)
+        keys += [key_of(word)] * bool(word)
     if len(fields) not in (0, 3, 4):
         raise ValueError("expected NAME[,KEY][,R,G,B[,A]]")
     if not fields:
@@ -200,7 +216,7 @@ def _ignored_key(word: str) -> Key:
         return _color(bytes.fromhex(match[1]))
     if word.startswith("#"):
         raise UserError(f"--ignore={word}: a colour is #RRGGBB or #RRGGBBAA, hexadecimal")
-    return int(word) if word.isdecimal() else word
+    return key_of(word)
 
 
 def _palette(names: list[str], rows: list[Row]) -> tuple[Color, ...]:

@@ -25,8 +25,7 @@ def is_jpeg_or_png(content):
 def as_png(content, name):
     """A PNG of an image file of any format that Pillow reads.
 
-    Of several images in a file the first is taken; of 16 bits, the upper byte; without its
-    transparency; turned upright as EXIF says.
+    Of 16 bits the upper byte is taken; without its transparency; turned upright as EXIF says.
 
     Args:
         content: bytes.
@@ -36,15 +35,19 @@ def as_png(content, name):
         The bytes of an 8-bit PNG, grey or RGB.
 
     Raises:
-        DamagedFile: Pillow cannot read it, or it has 32 bits per channel.
+        DamagedFile: Pillow cannot read it, it holds several images, or 32 bits per channel.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images
-            image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+            image = Image.open(io.BytesIO(content))
+            count = getattr(image, "n_frames", 1)
+            image = ImageOps.exif_transpose(image)
     except Exception as error:  # Pillow raises what its parsers meet
         hint = "; HEIC needs pip install pillow-heif" if b"ftyphei" in content[:16] else ""
         raise DamagedFile(f"{name}: not a readable image{hint}") from error
+    if count > 1:
+        raise DamagedFile(f"{name}: holds {count} images; save them one by one")
     if image.mode in ("F", "I"):
         raise DamagedFile(f"{name}: an image of 32 bits per channel; save it with 8")
     buffer = io.BytesIO()

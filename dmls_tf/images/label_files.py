@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dmls_tf.datasets.label_table import UNLABELLED, Key
+from dmls_tf.datasets.label_table import UNLABELLED, Key, key_of
 from dmls_tf.datasets.spec import Color
 from dmls_tf.errors import UserError
 
-LOSSLESS = ("PNG", "TIFF", "BMP", "GIF", "PPM")
-LABEL_ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".json", ".jpg", ".jpeg")
+LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
+LABEL_ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".json", ".jpg", ".jpeg")
 MAX_PIXELS = 2**28  # of a LabelMe file's image
 GREY_LEVELS = {2: 85, 4: 17}  # by which Pillow multiplies the values of so many bits
 PANOPTIC_RADIX = np.array([1, 256, 65536])  # of a segment's id, in R, G and B
@@ -42,7 +42,7 @@ class Indexed(NamedTuple):
         """The class id of each key in a `LabelTable`, None for keys that it does not have.
 
         With a table of colours, values are looked up as the colours that they are shown in; with
-        a table of values, grey pixels of three channels are looked up as values.
+        a table of values, labels whose three channels are equal are looked up as values.
 
         Raises:
             UserError: a palette shows a value in the colour of another class.
@@ -58,7 +58,8 @@ class Indexed(NamedTuple):
         if self.colors and not table.has_values:
             keys = [self.colors[key] for key in keys]
         elif table.has_values and not all(key in classes for key in keys):
-            keys = [value_of_grey(key) for key in keys]
+            values = [value_of_grey(key) for key in keys]
+            keys = keys if any(isinstance(value, tuple) for value in values) else values
         return [classes.get(key) for key in keys]
 
 
@@ -81,9 +82,12 @@ def decode_label(content, name):
     image = _open(content, name)
     if image.mode in ("1", "L", "P", "I;16", "I;16B", "I"):
         depth = content[24] if image.format == "PNG" else 8
-        return _values_of(image, depth)
+        return _values_of(image, 1 if image.mode == "1" else depth)
     if image.mode in ("RGB", "RGBA", "LA"):
-        return _colors_of(image)
+        label = _colors_of(image)
+        if image.format == "PNG" and content[24] == 16 and label.keys == [(0, 0, 0)]:
+            raise UserError(f"{name}: has 16 bits per colour, all below 256; export it with 8")
+        return label
     raise UserError(f"{name}: mode {image.mode}, but a label has values or RGB colours")
 
 
@@ -124,12 +128,12 @@ def draw_shapes(content, name):
             raise UserError(f"imageWidth x imageHeight is {size[0]} x {size[1]}")
         canvas, keys = Image.new("I", size), [UNLABELLED]
         for shape in parsed["shapes"]:
-            key = int(shape["label"]) if shape["label"].isdecimal() else shape["label"]
+            key = key_of(shape["label"])
             keys += [key] * (key not in keys)
             _draw(canvas, shape, keys.index(key))
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise UserError(f"{name}: not a readable LabelMe file ({error!r})") from error
     return Indexed(keys, np.asarray(canvas))
 
@@ -147,8 +151,8 @@ def _draw(canvas, shape, index):
         radius = np.hypot(edge[0] - x, edge[1] - y)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=index, outline=index)
     elif kind == "mask":
-        mask = Image.open(io.BytesIO(base64.b64decode(shape["mask"]))).convert("1")
-        canvas.paste(index, tuple(map(round, points[0])), mask)
+        mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(shape["mask"])))) > 0
+        canvas.paste(index, tuple(map(round, points[0])), Image.fromarray(mask))
     else:
         raise UserError(f"a {kind} of {shape['label']!r} is no area; make it a polygon")
 
@@ -163,11 +167,13 @@ def _open(content, name):
                 image.load()
     except Exception as error:  # Pillow raises what its parsers meet
         raise UserError(f"{name}: not a readable label image") from error
-    if image.format not in LOSSLESS:
+    if image.format not in LOSSLESS or image.info.get("compression") == "jpeg":
         raise UserError(
             f"{name}: a label compressed as {image.format}, whose loss mixes the classes; "
             f"export it as PNG"
         )
+    if getattr(image, "n_frames", 1) > 1:
+        raise UserError(f"{name}: holds {image.n_frames} images; a label is one")
     return image
 
 

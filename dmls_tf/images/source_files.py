@@ -127,11 +127,10 @@ def read_photograph(path):
         UserError: it cannot be read, or is damaged.
     """
     content = read_bytes(path)
-    orientation = _orientation(_open(path, content))
-    converted = not is_jpeg_or_png(content)
+    original, converted = content, not is_jpeg_or_png(content)
     if converted:
         content = as_png(content, path)
-    image = _open(path, content)
+    orientation, image = _orientation(_open(path, original)), _open(path, content)
     if image.format not in FORMATS:
         raise UserError(f"{path}: a damaged JPEG or PNG image")
     image_format = FORMATS[image.format]

@@ -4,6 +4,7 @@ Splits are sub-folders, list files, or a share that is drawn.
 """
 
 import json
+import os
 import pathlib
 import re
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dmls_tf import command_line
+from dmls_tf.datasets.label_table import key_of
 from dmls_tf.errors import UserError
 from dmls_tf.files import files_in
 from dmls_tf.images.formats import PHOTO_ENDINGS
@@ -77,10 +79,11 @@ def _ending_beside(images, labels, image_ending):
 
 
 def _warn_of_others(images, endings):
+    endings = tuple(ending.lower() for ending in endings)
     others = [path for path in files_in(images) if not path.name.lower().endswith(endings)]
     if others:
         names = ", ".join(str(path.relative_to(images)) for path in others[:3])
-        command_line.warn(f"{images}: {len(others)} files are no images: {names}")
+        command_line.warn(f"{images}: {len(others)} files are not images: {names}")
 
 
 def find_splits(images, labels, names, **endings):
@@ -120,20 +123,22 @@ def listed_splits(pairs, lists):
     """
     by_name, splits, taken = {}, {}, {}
     for pair in pairs:
-        path = pair.name
-        for name in {str(path), str(path.with_suffix("")), path.name, path.stem}:
+        for name in {pair.name.name, pair.name.stem}:
             by_name.setdefault(name, []).append(pair)
+    for shorten in (lambda path: path.with_suffix(""), lambda path: path):  # paths go first
+        by_name |= {str(shorten(pair.name)): [pair] for pair in pairs}
     for path in map(pathlib.Path, lists):
         try:
-            names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+            lines = path.read_text("utf-8-sig").splitlines()
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a readable text file") from error
+        names = [os.path.normpath(line.strip()) for line in lines if line.strip()]
         if path.stem in splits:
             raise UserError(f"{path}: a second list for the split {path.stem!r}; rename it")
         splits[path.stem] = [_one_of(by_name.get(name, []), name, path) for name in names]
         for pair in splits[path.stem]:
             if pair.image in taken:
-                raise UserError(f"{path}: names {pair.image}, which {taken[pair.image]} names, too")
+                raise UserError(f"{path}: lists {pair.image}, which {taken[pair.image]} also lists")
             taken[pair.image] = path
     if left := [str(pair.name) for pair in pairs if pair.image not in taken]:
         command_line.warn(f"{len(left)} images are in no list: {', '.join(left[:3])}")
@@ -158,14 +163,17 @@ def drawn_splits(pairs, share, group_by, seed):
         groups.setdefault(_group_of(str(pair.name), group_by), []).append(pair)
     names = sorted(groups)
     if len(names) < 2:
-        raise UserError("there is one group of images, of which no two splits can be made")
+        raise UserError("all images are in one group, which cannot be split")
     order = np.random.default_rng(seed).permutation(len(names))
     drawn = [groups[names[index]] for index in order]
     val, wanted = [], max(1, round(share * len(pairs)))
     for group in drawn[1:]:  # at least one group is for training
         if len(val) + len(group) <= wanted:
             val += group
-    held = {pair.image for pair in val or min(drawn, key=len)}
+    val = val or min(drawn, key=len)
+    if not wanted / 2 <= len(val) <= 2 * wanted:
+        command_line.warn(f"{VAL}: {len(val)} images, not {wanted}, by the sizes of the groups")
+    held = {pair.image for pair in val}
     return {
         TRAIN: [pair for pair in pairs if pair.image not in held],
         VAL: [pair for pair in pairs if pair.image in held],
@@ -180,7 +188,7 @@ def read_panoptic(path):
     """
     try:
         content = json.loads(path.read_text())
-        names = {category["id"]: category["name"] for category in content["categories"]}
+        names = {category["id"]: key_of(category["name"]) for category in content["categories"]}
         return {
             annotation["file_name"]: {
                 segment["id"]: names[segment["category_id"]]
@@ -188,7 +196,7 @@ def read_panoptic(path):
             }
             for annotation in content["annotations"]
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a JSON file of COCO's panoptic format ({error!r})") from error
 
 
@@ -216,4 +224,4 @@ def _group_of(name, group_by):
     match = re.search(group_by, name)
     if not match:
         raise UserError(f"--group_by={group_by} finds nothing in {name}")
-    return match[1] if match.groups() else match[0]
+    return "_".join(filter(None, match.groups())) or match[0]

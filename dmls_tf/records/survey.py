@@ -6,6 +6,7 @@ A table is printed, and a classes file written that a user completes; see `datas
 import collections
 import dataclasses
 import pathlib
+import re
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def table(found, title):
 
 
 def unknown_keys(found, classes):
-    """One line on the keys that stand for no class, with counts and files."""
+    """Words for the keys that stand for no class, with counts and files."""
     total = sum(one.pixels for one in found.values())
     lacking = {
         key: one
@@ -134,7 +135,7 @@ def _row(name, key, color):
 
 
 def _quoted(text):
-    return '"' + text.replace('"', '""') + '"' if {",", '"'} & set(text) else text
+    return '"' + text.replace('"', '""') + '"' if re.search('[,"]|^#', text) else text
 
 
 def _count(labels):
@@ -153,7 +154,7 @@ def _count(labels):
         for key, found in here.items():
             total[key].add(dataclasses.replace(found, files=1, first=[pathlib.Path(path).name]))
         if len(total) > MOST_KEYS:
-            raise UserError(f"{path}: has thousands of colours; it is no label of classes")
+            raise UserError(f"{path}: has thousands of colours; it is not a label map")
         workers.report_progress()
     return dict(total)
 

@@ -88,6 +88,11 @@ def train(records_dir, splits, configs, work_dir, strategy, may_grow=True):
             shard_paths(records_dir, split)  # are there, before the directory is claimed
         with _faults_explained(work_dir, strategy), faults_named(records_dir, *splits):
             training = Training(records_dir, splits, configs, work_dir, strategy)
+            if training.state.step > training.total_steps:
+                raise UserError(
+                    f"{work_dir}: has had {training.state.step} steps already, more than "
+                    f"{training.total_steps}; {ways_on(work_dir)}"
+                )
             if is_chief(strategy):
                 if epochs_before:
                     print(training.continuation(epochs_before))

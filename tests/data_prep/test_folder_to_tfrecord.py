@@ -101,7 +101,7 @@ def test_the_classes_file_that_is_written_converts(kind, tmp_path, rng):
     for name, ids in labels.items():
         np.testing.assert_array_equal(found[f"{name[-1]}.jpg"], np.array(order)[ids])
     again = run(tmp_path, "--splits=train")
-    failed(again, "records_classes.csv: is there already; pass --classes=")
+    failed(again, "records_classes.csv: already exists; pass --classes=")
 
 
 def test_masks_of_0_and_255_are_two_classes(tmp_path, rng):
@@ -194,12 +194,12 @@ def test_splits_are_sub_folders_or_stand_in_the_paths(own, tmp_path):
 
 def test_splits_are_lists(own, tmp_path):
     (tmp_path / "train.txt").write_text("a_0\na/a_1.jpg\n\nb/b_4\n")
-    (tmp_path / "test.txt").write_text("c_9.jpg\n")
+    (tmp_path / "test.txt").write_text("\ufeff./c/c_9.jpg\n")
     lists = f"--split_lists={tmp_path / 'train.txt'},{tmp_path / 'test.txt'}"
     (tmp_path / "images" / "a" / "notes.doc").touch()
     done = run(tmp_path, own, lists)
     succeeded(done)
-    assert "images: 1 files are no images: a/notes.doc\n" in done.stderr
+    assert "images: 1 files are not images: a/notes.doc\n" in done.stderr
     assert "warning: 6 images are in no list: a/a_2.jpg, a/a_3.jpg, b/b_5.jpg\n" in done.stderr
     assert splits_of(tmp_path) == {"train": ["a_0.jpg", "a_1.jpg", "b_4.jpg"], "test": ["c_9.jpg"]}
     (tmp_path / "images" / "a" / "notes.doc").unlink()
@@ -210,7 +210,7 @@ def test_splits_are_lists(own, tmp_path):
     (tmp_path / "test.txt").write_text("d_9.jpg\n")
     failed(run(tmp_path, own, lists), "test.txt: names d_9.jpg, which is not among the images")
     (tmp_path / "test.txt").write_text("a_0\n")
-    failed(run(tmp_path, own, lists), "test.txt: names ", "a_0.jpg, which ", "train.txt names")
+    failed(run(tmp_path, own, lists), "test.txt: lists ", "a_0.jpg, which ", "train.txt also lists")
     save(tmp_path / "images" / "b" / "a_0.jpg", np.zeros((*SIZE, 3)))
     failed(run(tmp_path, own, lists), "train.txt: a_0 is ambiguous")
 
@@ -229,8 +229,10 @@ def test_a_share_is_drawn_by_the_seed_and_sequences_stay_together(own, tmp_path)
     assert not grouped["train"] & grouped["val"]
     succeeded(run(tmp_path, own, "--val_share=0.1", "--overwrite", "--group_by=(.)_"))
     assert len(splits_of(tmp_path)["val"]) == 2  # no group is as small as asked for
+    succeeded(run(tmp_path, own, "--val_share=0.3", "--overwrite", "--group_by=(a)_|b_|c_"))
+    failed(run(tmp_path, own, "--splits=a", "--group_by=z"), "--group_by is for --val_share; it")
     failed(run(tmp_path, own, "--val_share=0.3", "--group_by=z"), "--group_by=z finds nothing in a")
-    failed(run(tmp_path, own, "--val_share=0.3", "--group_by=_"), "there is one group of images")
+    failed(run(tmp_path, own, "--val_share=0.3", "--group_by=_"), "all images are in one group")
 
 
 def test_images_of_one_name_in_two_folders_have_the_names_of_their_paths(tmp_path, rng):
@@ -305,7 +307,7 @@ def test_mistakes_of_users(own, tmp_path):
 def test_photographs_are_no_labels(tmp_path, rng):
     for folder in ("images", "labels"):
         save(tmp_path / folder / "a.png", rng.integers(0, 256, (100, 100, 3)))
-    failed(run(tmp_path), "a.png: has thousands of colours; it is no label of classes")
+    failed(run(tmp_path), "a.png: has thousands of colours; it is not a label map")
     save(tmp_path / "labels" / "a.png", rng.integers(0, 256, (20, 20, 3)))
     done = run(tmp_path)
     failed(done, "values or colours, more than there can be classes (255); photographs, or labels")

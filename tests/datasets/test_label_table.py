@@ -38,6 +38,14 @@ def test_a_column_of_names_may_have_a_header(tmp_path):
     assert table_of(tmp_path, "name\nsky\nroad\n").classes == {0: 0, "sky": 0, 1: 1, "road": 1}
 
 
+def test_negative_values_and_names_beside_values(tmp_path):
+    table = table_of(tmp_path, "sky,-1\nroad,2\ncar,car\nlabel,label\n", ignored=("-9",))
+    assert table.classes == {-1: 0, 2: 1, "car": 2, "label": 3, -9: 255}
+    assert table.spec("own").raw_to_class == {0: 0, 1: 1, 2: 2, 3: 3, 255: 255}
+    assert table_of(tmp_path, '"#1",a\nb,b\n').class_names == ("#1", "b")
+    assert table_of(tmp_path, "label,label\nb,b\n").class_names == ("label", "b")
+
+
 def test_values_of_8_bits_stay_what_submissions_hold(tmp_path):
     table = table_of(tmp_path, "road,7\ncar,26\nbus,28\ncar,27\n", ignored=("255",))
     assert table.spec("own").raw_to_class == {7: 0, 26: 1, 28: 2, 27: 1, 255: 255}
