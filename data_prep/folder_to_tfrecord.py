@@ -99,10 +99,9 @@ def main(options):
         convert(table.spec(options.name), sources, output_dir, config)
     except UnknownLabel as error:
         found = survey.survey(_labels_of(splits), config.num_workers)
-        advice = f"add them to {options.classes} or pass --ignore"
-        raise UserError(
-            f"{error}; {survey.unknown_keys(found, table.classes)}; {advice}"
-        ) from error
+        listed = survey.unknown_keys(found, table.classes)
+        advice = f"add what is missing to {options.classes} or pass --ignore"
+        raise UserError("; ".join(filter(None, [str(error), listed, advice]))) from error
 
 
 def find_splits(options):

@@ -92,6 +92,8 @@ def unknown_keys(found, classes):
         f"{', '.join(one.first)})"
         for key, one in lacking.items()
     ]
+    if not words:  # by its palette it might be one
+        return ""
     more = f" and {len(words) - 10} more" if len(words) > 10 else ""
     return f"labels hold what stands for no class: {'; '.join(words[:10])}{more}"
 
