@@ -29,10 +29,11 @@ def transfer_weights(source, target):
             the source has.
     """
     before, now = (list(model.metadata.get("classes", ())) for model in (source, target))
-    if before == now or (not before and source.config.num_classes == target.config.num_classes):
+    known = before and now
+    if before == now or (not known and source.config.num_classes == target.config.num_classes):
         copy_weights(source, target)
         return now, []
-    if not before:
+    if not known:
         raise UserError("it does not name its classes, so they cannot be found in the data set")
     kept = [name for name in now if name in before]
     entries = [before.index(name) for name in kept], [now.index(name) for name in kept]

@@ -237,8 +237,9 @@ class Training:
         gradient = ", its gradient is not finite" if math.isfinite(loss) else ""
         return (
             f"step {self.state.step + 1}: the loss is {loss}{gradient} (learning rate {rate:g}, "
-            f"records {', '.join(names)}); lower --learning_rate or set --clip_norm, and pass "
-            f"--overwrite; the last good state is {good[-1] if good else 'the initial one'}"
+            f"records {', '.join(names)}); lower --learning_rate or set --clip_norm; "
+            f"{ways_on(self.work_dir)}; the last good state is "
+            f"{good[-1] if good else 'the initial one'}"
         )
 
     def _training_batches(self, share):

@@ -81,6 +81,7 @@ def test_equal_classes_are_copied_and_an_unknown_source_by_number():
         np.testing.assert_array_equal(ours, theirs)
     unnamed = build_dmls(BASE)
     assert transfer_weights(unnamed, target) == (list("abcde"), [])
+    assert transfer_weights(source, unnamed) == ([], [])
     with pytest.raises(UserError, match="does not name its classes"):
         transfer_weights(unnamed, network("abc", 1))
 
