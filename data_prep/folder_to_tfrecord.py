@@ -82,26 +82,13 @@ def main(options):
         list_labels(splits, output_dir, config.num_workers)
         return
     table = read_label_table(options.classes, options.ignore)
-    sources = {
-        split: [
-            SourceFiles(
-                str(pair.image),
-                str(pair.label),
-                labels=TableLabels(table, pair.segments),
-                name=names[pair.image],
-            )
-            for pair in pairs
-        ]
-        for split, pairs in splits.items()
-        for names in [folders.record_names(pairs)]
-    }
+    sources = {split: sources_of(pairs, table) for split, pairs in splits.items()}
     try:
         convert(table.spec(options.name), sources, output_dir, config)
     except UnknownLabel as error:
-        found = survey.survey(_labels_of(splits), config.num_workers)
-        listed = survey.unknown_keys(found, table.classes)
+        found = survey.survey(_labels_of(splits), config.num_workers, table)
         advice = f"add what is missing to {options.classes} or pass --ignore"
-        raise UserError("; ".join(filter(None, [str(error), listed, advice]))) from error
+        raise UserError(f"{error}; {survey.unknown_keys(found)}; {advice}") from error
 
 
 def find_splits(options):
@@ -121,6 +108,20 @@ def find_splits(options):
     if options.val_share:
         return folders.drawn_splits(pairs, options.val_share, options.group_by, options.seed)
     return {"all": pairs}
+
+
+def sources_of(pairs, table):
+    """The `SourceFiles` of a split."""
+    names = folders.record_names(pairs)
+    return [
+        SourceFiles(
+            str(pair.image),
+            str(pair.label),
+            labels=TableLabels(table, pair.segments),
+            name=names[pair.image],
+        )
+        for pair in pairs
+    ]
 
 
 def list_labels(splits, output_dir, num_workers):

@@ -14,6 +14,7 @@ from dmls_tf import IGNORE_LABEL, command_line
 from dmls_tf.datasets import DatasetInfo, DatasetSpec, color_wheel, doubts
 from dmls_tf.datasets.info import merge
 from dmls_tf.errors import UserError
+from dmls_tf.files import read_lines
 from dmls_tf.records.verification import find_shards, scan_shards
 from dmls_tf.settings import POSITIVE, Settings, required, setting
 
@@ -45,11 +46,7 @@ def main(options, records_dir):
 
 
 def _class_names(path):
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable text file") from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(filter(None, read_lines(path)))
     if not 2 <= len(names) <= IGNORE_LABEL:
         raise UserError(f"{path}: {len(names)} names, but there are 2 to {IGNORE_LABEL} classes")
     return names

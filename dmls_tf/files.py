@@ -65,8 +65,14 @@ def files_in(folder):
 
     Args:
         folder: a path.
+
+    Raises:
+        UserError: a folder cannot be read.
     """
-    return sorted(_files_in(pathlib.Path(folder), parents=()))
+    try:
+        return sorted(_files_in(pathlib.Path(folder), parents=()))
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}") from error
 
 
 def _files_in(folder, parents):
@@ -80,6 +86,19 @@ def _files_in(folder, parents):
             yield from _files_in(path, (*parents, here))
         else:
             yield path
+
+
+def read_lines(path):
+    """The lines of a text file, without the white space around them.
+
+    Raises:
+        UserError: it cannot be read, or is no text.
+    """
+    try:
+        text = pathlib.Path(path).read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable text file") from error
+    return [line.strip() for line in text.splitlines()]
 
 
 def sha256_of(path):

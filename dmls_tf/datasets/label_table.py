@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from dmls_tf import IGNORE_LABEL
 from dmls_tf.datasets.spec import Color, DatasetSpec, color_wheel
 from dmls_tf.errors import UserError
+from dmls_tf.files import read_lines
 
 IGNORED_NAMES = ("ignore", "__ignore__")
 UNLABELLED = "_background_"  # the key of pixels outside all polygons and segments
@@ -57,10 +58,6 @@ class LabelTable:
     class_names: tuple[str, ...]
     palette: tuple[Color, ...]
     classes: dict[Key, int]
-
-    @property
-    def has_colors(self) -> bool:
-        return any(isinstance(key, tuple) for key in self.classes)
 
     @property
     def has_values(self) -> bool:
@@ -96,8 +93,8 @@ def read_label_table(path: str | pathlib.Path, ignored: tuple[str, ...] = ()) ->
     Raises:
         UserError: it cannot be read, a row has another form, or two classes share a key.
     """
-    path = pathlib.Path(path)
-    lines = _lines(path)
+    lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line]
+    lines = [(number, line) for number, line in lines if not line.startswith("#")]
     rows: list[Row] = []
     for number, line in lines:
         try:
@@ -111,16 +108,6 @@ def read_label_table(path: str | pathlib.Path, ignored: tuple[str, ...] = ()) ->
         return label_table(_with_keys(rows), ignored)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _lines(path: pathlib.Path) -> list[tuple[int, str]]:
-    """The lines of a file, with their numbers, but for empty ones and comments."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable text file") from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    return [(number, line) for number, line in lines if line and not line.startswith("#")]
 
 
 def _with_keys(rows: list[Row]) -> list[Row]:
@@ -155,9 +142,9 @@ def label_table(rows: list[Row], ignored: tuple[str, ...] = ()) -> LabelTable:
         if key not in names:
             classes[key] = IGNORE_LABEL
     kinds = {type(key) for key in classes if not isinstance(key, str)}
+    named = {index for key, index in classes.items() if isinstance(key, str)}
     for kind, plural in ((int, "a value"), (tuple, "a colour")):
         given = {index for key, index in classes.items() if isinstance(key, kind)}
-        named = {index for key, index in classes.items() if isinstance(key, str)}
         lacking = [name for i, name in enumerate(names) if i not in given | named]
         if kind in kinds and lacking and given - {IGNORE_LABEL}:
             raise UserError(f"{lacking[0]!r} has no key that is {plural}, but other classes have")

@@ -12,7 +12,8 @@ what cannot be decoded becomes an empty image and a reason, and EXIF orientation
 
 import tensorflow as tf
 
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+from dmls_tf.images.formats import JPEG, PNG
+
 START_OF_SCAN, ORIENTATION = 0xDA, 0x0112  # of JPEG; of TIFF
 MAX_BLOCKS = 100  # that are searched for EXIF, and entries of it
 TIFF_BYTES = 2**16  # of EXIF that are read; a JPEG has no more

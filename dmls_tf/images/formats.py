@@ -1,4 +1,4 @@
-"""Image files of other formats than JPEG and PNG, by Pillow, as PNG files without loss.
+"""How image files begin, and those of other formats than JPEG and PNG as PNGs, by Pillow.
 
 TensorFlow decodes JPEG and PNG alone; records, requests and predictions hold one of the two.
 """
@@ -14,12 +14,19 @@ from dmls_tf.errors import DamagedFile
 JPEG_AND_PNG = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")
 OTHER_FORMATS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif", ".jp2")
 PHOTO_ENDINGS = (*JPEG_AND_PNG, *OTHER_FORMATS, ".ppm", ".pgm")
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"  # what their files begin with
 
 
 def is_jpeg_or_png(content):
     """Whether the bytes of a file begin as those of a JPEG or PNG file do."""
-    return content.startswith(SIGNATURES)
+    return content.startswith((JPEG, PNG))
+
+
+def open_image(content):
+    """A Pillow image of which only the header is read; raises whatever Pillow's parsers raise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of large images
+        return Image.open(io.BytesIO(content))
 
 
 def as_png(content, name):
@@ -38,11 +45,9 @@ def as_png(content, name):
         DamagedFile: Pillow cannot read it, it holds several images, or 32 bits per channel.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images
-            image = Image.open(io.BytesIO(content))
-            count = getattr(image, "n_frames", 1)
-            image = ImageOps.exif_transpose(image)
+        image = open_image(content)
+        count = getattr(image, "n_frames", 1)
+        image = ImageOps.exif_transpose(image)
     except Exception as error:  # Pillow raises what its parsers meet
         hint = "; HEIC needs pip install pillow-heif" if b"ftyphei" in content[:16] else ""
         raise DamagedFile(f"{name}: not a readable image{hint}") from error

@@ -8,7 +8,6 @@ polygons of LabelMe, segments of COCO's panoptic format.
 import base64
 import io
 import json
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image, ImageDraw
 from dmls_tf.datasets.label_table import UNLABELLED, Key, key_of
 from dmls_tf.datasets.spec import Color
 from dmls_tf.errors import UserError
+from dmls_tf.images.formats import open_image
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 LABEL_ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".json", ".jpg", ".jpeg")
@@ -38,11 +38,15 @@ class Indexed(NamedTuple):
     indices: np.ndarray
     colors: dict[int, Color] = {}
 
-    def class_ids_by(self, table):
+    def class_ids_by(self, table, name):
         """The class id of each key in a `LabelTable`, None for keys that it does not have.
 
         With a table of colours, values are looked up as the colours that they are shown in; with
         a table of values, labels whose three channels are equal are looked up as values.
+
+        Args:
+            table: a `LabelTable`.
+            name: what errors call the file.
 
         Raises:
             UserError: a palette shows a value in the colour of another class.
@@ -52,8 +56,8 @@ class Indexed(NamedTuple):
             shown = classes.get(color) if value_of_grey(color) == color else None
             if shown is not None and classes.get(key, shown) != shown:
                 raise UserError(
-                    f"the value {key} is shown in the colour of another class; leave the values or "
-                    "the colours out of the classes file"
+                    f"{name}: the value {key} is shown in the colour of another class; leave the "
+                    "values or the colours out of the classes file"
                 )
         if self.colors and not table.has_values:
             keys = [self.colors[key] for key in keys]
@@ -159,12 +163,10 @@ def _draw(canvas, shape, index):
 
 def _open(content, name):
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images
-            image = Image.open(io.BytesIO(content))
-            if image.format in LOSSLESS:
-                Image.open(io.BytesIO(content)).verify()  # checksums
-                image.load()
+        image = open_image(content)
+        if image.format in LOSSLESS:
+            open_image(content).verify()  # checksums
+            image.load()
     except Exception as error:  # Pillow raises what its parsers meet
         raise UserError(f"{name}: not a readable label image") from error
     if image.format not in LOSSLESS or image.info.get("compression") == "jpeg":

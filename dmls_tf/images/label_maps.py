@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from dmls_tf.errors import UserError
+from dmls_tf.images.formats import PNG
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, UP = 0, 2  # colour type; filter type
 
 
@@ -79,7 +79,7 @@ def encode_label_png(values):
     deflate = zlib.compressobj(strategy=zlib.Z_RLE)
     data = deflate.compress(rows) + deflate.flush()
     header = struct.pack(">IIBBBBB", width, height, 8 * values.itemsize, GREY, 0, 0, 0)
-    return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind, content):

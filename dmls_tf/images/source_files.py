@@ -17,7 +17,7 @@ import warnings
 from PIL import ExifTags, Image
 
 from dmls_tf.errors import UserError
-from dmls_tf.images.formats import as_png, is_jpeg_or_png
+from dmls_tf.images.formats import as_png, is_jpeg_or_png, open_image
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 GREY, PALETTE = 0, 3  # PNG colour types
@@ -206,8 +206,6 @@ def decode_map(path, content, bits):
 
 def _open(path, content):
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images
-            return Image.open(io.BytesIO(content))
+        return open_image(content)
     except Exception as error:  # Pillow raises what its parsers meet
         raise UserError(f"{path}: not a readable image") from error

@@ -64,10 +64,7 @@ def _search(folder, output_dir):
     """The images and videos of a folder, and lines about its other files."""
     if folder.resolve() == output_dir:
         raise UserError(f"{folder}: holds the images and cannot be the output directory")
-    try:
-        files = files_in(folder)
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}") from error
+    files = files_in(folder)
     results, others, wanted = [], [], []
     within = output_dir in folder.resolve().parents  # then they are beside the folder
     for file in files:

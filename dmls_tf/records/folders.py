@@ -14,7 +14,7 @@ import numpy as np
 from dmls_tf import command_line
 from dmls_tf.datasets.label_table import key_of
 from dmls_tf.errors import UserError
-from dmls_tf.files import files_in
+from dmls_tf.files import files_in, read_lines
 from dmls_tf.images.formats import PHOTO_ENDINGS
 from dmls_tf.images.label_files import LABEL_ENDINGS
 from dmls_tf.records.pairing import pair_files
@@ -128,11 +128,7 @@ def listed_splits(pairs, lists):
     for shorten in (lambda path: path.with_suffix(""), lambda path: path):  # paths go first
         by_name |= {str(shorten(pair.name)): [pair] for pair in pairs}
     for path in map(pathlib.Path, lists):
-        try:
-            lines = path.read_text("utf-8-sig").splitlines()
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: not a readable text file") from error
-        names = [os.path.normpath(line.strip()) for line in lines if line.strip()]
+        names = [os.path.normpath(line) for line in read_lines(path) if line]
         if path.stem in splits:
             raise UserError(f"{path}: a second list for the split {path.stem!r}; rename it")
         splits[path.stem] = [_one_of(by_name.get(name, []), name, path) for name in names]

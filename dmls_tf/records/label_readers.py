@@ -52,11 +52,8 @@ class TableLabels:
         Raises:
             UserError: it cannot be read; `UnknownLabel`: it has a key that is not in the table.
         """
-        label = read_label(path, self.segments)
-        try:
-            found = label.class_ids_by(self.table)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
+        label = read_indexed(path, self.segments)
+        found = label.class_ids_by(self.table, path)
         pixels = np.bincount(label.indices.ravel(), minlength=len(found))
         for key, class_id, count in zip(label.keys, found, pixels, strict=True):
             if class_id is None and count:
@@ -65,7 +62,7 @@ class TableLabels:
         return Image.fromarray(table[label.indices])
 
 
-def read_label(path, segments=None):
+def read_indexed(path, segments=None):
     """The `label_files.Indexed` of a file; `segments` are those of a panoptic PNG."""
     content = source_files.read_bytes(path)
     if segments is None:

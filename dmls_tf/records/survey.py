@@ -16,7 +16,7 @@ from dmls_tf.errors import UserError
 from dmls_tf.files import replacing
 from dmls_tf.images.label_files import value_of_grey
 from dmls_tf.records import workers
-from dmls_tf.records.label_readers import read_label
+from dmls_tf.records.label_readers import read_indexed
 
 FILES_PER_TASK = 32
 MOST_KEYS = 4096  # that are counted; photographs have more colours
@@ -31,26 +31,30 @@ class Found:
         files: that hold it.
         first: some of those files, at most three.
         color: RGB that the files' own palettes show it in.
+        known: whether it stands for a class, or is ignored, in all of them.
     """
 
     pixels: int = 0
     files: int = 0
     first: list[str] = dataclasses.field(default_factory=list)
     color: tuple[int, ...] | None = None
+    known: bool = True
 
     def add(self, other):
         self.pixels += other.pixels
         self.files += other.files
         self.first = (self.first + other.first)[:3]
         self.color = self.color or other.color
+        self.known = self.known and other.known
 
 
-def survey(labels, num_workers):
+def survey(labels, num_workers, table=None):
     """Counts what label files hold.
 
     Args:
-        labels: (path, segments) pairs, see `label_readers.read_label`.
+        labels: (path, segments) pairs, see `label_readers.read_indexed`.
         num_workers: processes.
+        table: the `LabelTable` by which keys are known; None: all are.
 
     Returns:
         {key: `Found`}, the most frequent first.
@@ -59,7 +63,8 @@ def survey(labels, num_workers):
         UserError: a label cannot be read, or all are no labels of classes.
     """
     tasks = [
-        (labels[start : start + FILES_PER_TASK],) for start in range(0, len(labels), FILES_PER_TASK)
+        (labels[start : start + FILES_PER_TASK], table)
+        for start in range(0, len(labels), FILES_PER_TASK)
     ]
     total = collections.defaultdict(Found)
     for part in workers.run(_count, tasks, num_workers, len(labels), "labels"):
@@ -79,21 +84,15 @@ def table(found, title):
     return "\n".join(lines)
 
 
-def unknown_keys(found, classes):
+def unknown_keys(found):
     """Words for the keys that stand for no class, with counts and files."""
     total = sum(one.pixels for one in found.values())
-    lacking = {
-        key: one
-        for key, one in found.items()
-        if not {key, one.color, value_of_grey(key)} & classes.keys()
-    }
     words = [
         f"{words_for(key)} ({100 * one.pixels / total:.3g} % of the pixels, {one.files} files: "
         f"{', '.join(one.first)})"
-        for key, one in lacking.items()
+        for key, one in found.items()
+        if not one.known
     ]
-    if not words:  # by its palette it might be one
-        return ""
     more = f" and {len(words) - 10} more" if len(words) > 10 else ""
     return f"labels hold what stands for no class: {'; '.join(words[:10])}{more}"
 
@@ -140,17 +139,18 @@ def _quoted(text):
     return '"' + text.replace('"', '""') + '"' if re.search('[,"]|^#', text) else text
 
 
-def _count(labels):
+def _count(labels, table):
     """{key: `Found`} of some files."""
     total = collections.defaultdict(Found)
     for path, segments in labels:
-        label = read_label(path, segments)
+        label = read_indexed(path, segments)
         pixels = np.bincount(label.indices.ravel(), minlength=len(label.keys)).tolist()
+        classes = label.class_ids_by(table, path) if table else [IGNORE_LABEL] * len(label.keys)
         here = collections.defaultdict(Found)
-        for key, count in zip(label.keys, pixels, strict=True):
+        for key, count, class_id in zip(label.keys, pixels, classes, strict=True):
             if count:
-                color = label.colors.get(key)
-                here[key].add(Found(count, 0, [], color))
+                found = Found(count, color=label.colors.get(key), known=class_id is not None)
+                here[key].add(found)
         if all(not isinstance(value_of_grey(key), tuple) for key in here):
             here = _joined(here, lambda key, found: value_of_grey(key))
         for key, found in here.items():

@@ -51,15 +51,15 @@ def check(work_dir, settings):
     now = _flat(json.loads(json.dumps(settings)))
     names = sorted((before.keys() | now.keys()) - FREE_SETTINGS)
     changed = [name for name in names if before.get(name) != now.get(name)]
+    if not changed:
+        return None
     if changed == [EPOCHS]:
         return _check_epochs(work_dir, before[EPOCHS], now[EPOCHS])
-    for name in changed:
-        if name != EPOCHS:
-            raise UserError(
-                f"{work_dir}: holds a training with {name} = {before.get(name)}, now "
-                f"{now.get(name)}; {ways_on(work_dir)}"
-            )
-    return None
+    name = next(name for name in changed if name != EPOCHS)
+    raise UserError(
+        f"{work_dir}: holds a training with {name} = {before.get(name)}, now {now.get(name)}; "
+        f"{ways_on(work_dir)}"
+    )
 
 
 def _check_epochs(work_dir, before, now):

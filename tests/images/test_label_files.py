@@ -119,7 +119,7 @@ TABLES["both"] = [
 
 def class_ids(content, table):
     label = decode_label(content, "a")
-    found = label.class_ids_by(table)
+    found = label.class_ids_by(table, "a")
     return [[found[index] for index in row] for row in label.indices.tolist()]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from dmls_tf import files
 from dmls_tf.errors import UserError
-from dmls_tf.inference import input_files
 from dmls_tf.inference.input_files import find_files
 
 
@@ -48,10 +48,10 @@ def test_links_to_folders_are_followed(tmp_path):
 
 
 def test_a_directory_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    def refused(folder):
+    def refused(folder, parents):
         raise PermissionError(13, "Permission denied", f"{folder}/closed")
 
-    monkeypatch.setattr(input_files, "files_in", refused)
+    monkeypatch.setattr(files, "_files_in", refused)
     with pytest.raises(UserError, match="/closed: Permission denied"):
         find_files([tmp_path])
 
