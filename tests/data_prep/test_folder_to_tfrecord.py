@@ -1,82 +1,28 @@
-"""A user's folders, by the command: what labels hold, splits, mistakes, real data, and a fuzz."""
+"""A user's folders, by the command: what labels hold, splits, mistakes, real data."""
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dmls_tf.datasets import DatasetInfo
-from dmls_tf.records import workers
-from dmls_tf.records.reading import read_split
+from tests.data_prep.own_folders import (
+    COLORS,
+    COMMAND,
+    SIZE,
+    WRITERS,
+    converted,
+    draw,
+    run,
+    write_images,
+    write_labels,
+)
 from tests.helpers import ROOT, failed, run_here, succeeded
 from tests.records.files import content_of, make_camvid, save
 
-COMMAND = "data_prep/folder_to_tfrecord.py"
-IDS = (0, 1, 2)  # classes of the drawn labels
-COLORS = np.array([(128, 0, 0), (0, 128, 64), (7, 7, 7)], np.uint8)
-SIZE = (12, 16)
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch):
-    """Worker processes are tested with the other converters."""
-
-    def run(function, tasks, num_workers, total, title, done=0):
-        return [function(*task) for task in tasks]
-
-    monkeypatch.setattr(workers, "run", run)
-
-
-def draw(rng, names):
-    """{name: label of `IDS` in blocks of 4 pixels}."""
-    blocks = [side // 4 for side in SIZE]
-    return {name: rng.choice(IDS, blocks).repeat(4, 0).repeat(4, 1) for name in names}
-
-
-def write_images(folder, labels, rng, suffix="jpg"):
-    for name in labels:
-        save(folder / f"{name}.{suffix}", rng.integers(0, 256, (*SIZE, 3)))
-
-
-def with_palette(ids):
-    image = Image.fromarray(ids.astype(np.uint8)).convert("P")
-    image.putpalette(COLORS.ravel().tolist())
-    return image
-
-
-WRITERS = {
-    "values": lambda ids: Image.fromarray((10 * ids).astype(np.uint8)),
-    "16 bits": lambda ids: Image.fromarray((1000 * ids).astype(np.uint16)),
-    "three equal channels": lambda ids: Image.fromarray(
-        np.repeat(40 * ids[..., None], 3, -1).astype(np.uint8)
-    ),
-    "colours": lambda ids: Image.fromarray(COLORS[ids]),
-    "colours with alpha": lambda ids: Image.fromarray(COLORS[ids]).convert("RGBA"),
-    "palette": with_palette,
-}
-
-
-def write_labels(folder, labels, kind):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, ids in labels.items():
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[kind](ids).save(path)
-
-
-def converted(out, split):
-    """{image name: label} of records."""
-    examples = read_split(out, split).as_numpy_iterator()
-    return {example["filename"].decode(): example["label"] for example in examples}
-
-
-def run(tmp_path, *flags, name="own"):
-    folders = (f"--images={tmp_path / 'images'}", f"--labels={tmp_path / 'labels'}")
-    out = f"--output_dir={tmp_path / 'records'}"
-    return run_here(COMMAND, f"--name={name}", *folders, out, *flags)
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -260,6 +206,16 @@ def test_what_stands_for_no_class_is_listed_with_its_files(own, tmp_path):
     assert DatasetInfo.load(tmp_path / "records").split("train").ignored_pixels > 0
 
 
+def test_an_unknown_value_is_listed_even_in_the_colour_of_a_class(tmp_path, rng):
+    labels = draw(rng, "ab")
+    write_images(tmp_path / "images", labels, rng)
+    write_labels(tmp_path / "labels", labels, "palette")
+    r, g, b = COLORS[1]
+    (tmp_path / "classes.csv").write_text(f"car,0,128,0,0\nroad,2,{r},{g},{b}\n")
+    done = run(tmp_path, f"--classes={tmp_path / 'classes.csv'}", "--val_share=0.5")
+    failed(done, "labels hold what stands for no class: the value 1 (", "files: a.png, b.png); add")
+
+
 def test_another_table_is_not_complete_already(own, tmp_path):
     succeeded(run(tmp_path, own, "--splits=a"))
     assert "complete already" in succeeded(run(tmp_path, own, "--splits=a"))
@@ -394,93 +350,3 @@ def test_real_facades(tmp_path, real_data):
     split = DatasetInfo.load(tmp_path / "records").split("val")
     assert split.num_images == 20
     assert [*split.class_pixels, split.ignored_pixels] == counts.tolist()
-
-
-def bad_size(path, rng):
-    save(path, rng.choice([0, 10], (5, 7)))
-
-
-def unknown_value(path, rng):
-    save(path, np.full(SIZE, 77))
-
-
-def truncated(path, rng):
-    path.write_bytes(path.read_bytes()[: rng.integers(0, path.stat().st_size)])
-
-
-def flipped(path, rng):
-    content = bytearray(path.read_bytes())
-    if content:
-        content[rng.integers(0, len(content))] ^= 1 << rng.integers(0, 8)
-    path.write_bytes(bytes(content))
-
-
-def text(path, rng):
-    path.write_text("<html>404</html>")
-
-
-def gone(path, rng):
-    path.unlink()
-
-
-def a_folder(path, rng):
-    path.unlink()
-    path.mkdir()
-
-
-def broken_link(path, rng):
-    path.unlink()
-    path.symlink_to(path.parent / "nowhere")
-
-
-def copied(path, rng):
-    shutil.copy(path, path.with_suffix(rng.choice([".PNG", ".bmp", ".jpeg", ".txt", ".json"])))
-
-
-def cycle(path, rng):
-    (path.parent / f"back_{rng.integers(10**9)}").symlink_to(path.parent)
-
-
-def renamed(path, rng):
-    path.rename(path.with_name(f"{path.stem}_mask{path.suffix}"))
-
-
-def photograph(path, rng):
-    save(path, rng.integers(0, 256, (*SIZE, 3)))
-
-
-ODDITIES = (
-    *(bad_size, unknown_value, truncated, flipped, text, gone, a_folder),
-    *(broken_link, copied, cycle, renamed, photograph),
-)
-
-
-@pytest.mark.parametrize("part", range(3))
-def test_a_hundred_odd_folders_end_in_one_line_or_in_right_records(part, tmp_path):
-    outcomes = set()
-    for number in range(100 * part, 100 * part + 100):
-        root = tmp_path / str(number)
-        rng = np.random.default_rng(number)
-        labels = draw(rng, "abc")
-        write_images(root / "images", labels, rng, "png")
-        write_labels(root / "labels", labels, "values")
-        (root / "classes.csv").write_text("road,0\nsky,10\ntree,20\n")
-        touched = set()
-        for _ in range(rng.integers(1, 3)):
-            files = [path for path in root.glob("*/?.png") if path.is_file()]
-            path = files[rng.integers(len(files))]
-            ODDITIES[rng.integers(len(ODDITIES))](path, rng)
-            touched.add(path.name)
-        (root / "all.txt").write_text("a\nb\nc\n")
-        flags = [f"--classes={root / 'classes.csv'}", f"--split_lists={root / 'all.txt'}"]
-        done = run(root, *flags, f"--on_error={rng.choice(['fail', 'skip'])}")
-        outcomes.add(done.returncode)
-        if done.returncode:
-            done.stderr = re.sub("^warning: .*\n", "", done.stderr, flags=re.MULTILINE)
-            failed(done)
-            assert not (root / "records").exists()
-            continue
-        for name, found in converted(root / "records", "all").items():
-            if name not in touched:
-                np.testing.assert_array_equal(found, labels[name[0]])
-    assert outcomes == {0, 1}

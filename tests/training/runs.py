@@ -1,12 +1,16 @@
 """Small trainings that the tests share."""
 
 import contextlib
+import csv
+import dataclasses
 import warnings
 
 import numpy as np
 import tensorflow as tf
 
+from dmls_tf.config import DataConfig, LevelSetConfig, ModelConfig, TrainConfig
 from dmls_tf.training.checkpoints import find_checkpoints
+from dmls_tf.training.trainer import train
 
 # One step with a level set; everything small, and no deep stack of batch normalisations over a
 # few pixels, in which differences of rounding grow a hundredfold at every step.
@@ -20,6 +24,33 @@ FLAGS = (
     "--image_size=24,32",
     "--batch_norm_momentum=0.9",
 )
+
+MODEL = ModelConfig(
+    num_classes=8,
+    backbone="vgg16",
+    width_multiplier=0.125,
+    output_stride=8,
+    decoder_channels=16,
+    recurrent_steps=2,
+    level_set=LevelSetConfig(evolution_steps=1),
+    batch_norm_momentum=0.9,
+)
+PLAIN = dataclasses.replace(MODEL, recurrent_steps=1, level_set=None)
+DATA = DataConfig(image_size=(24, 32), batch_size=4)
+SPLITS = ("train", "val")
+SGD = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant", weight_decay=0)
+
+
+def train_in(work_dir, records, config, model=PLAIN, data=DATA):
+    """The path of the model that a training in this process wrote."""
+    strategy = tf.distribute.get_strategy()
+    return train(records, SPLITS, (model, data, config), work_dir, strategy)
+
+
+def rows_of(work_dir):
+    """The rows of a training's `log.csv`."""
+    with open(work_dir / "log.csv") as file:
+        return list(csv.DictReader(file))
 
 
 def last_state(work_dir):

@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 import shutil
@@ -8,37 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmls_tf.config import DataConfig, LevelSetConfig, ModelConfig, Stage, TrainConfig
+from dmls_tf.config import Stage, TrainConfig
 from dmls_tf.datasets import DatasetInfo
-from dmls_tf.errors import Stopped, UserError
+from dmls_tf.errors import UserError
 from dmls_tf.models import batch_norms_of, build_dmls, load_dmls
 from dmls_tf.training.checkpoints import find_checkpoints
 from dmls_tf.training.stages import parse_stages, train_stages
 from dmls_tf.training.step import is_kernel, make_average_step
 from dmls_tf.training.strategy import distribute
-from dmls_tf.training.trainer import Training, _settings, train
+from dmls_tf.training.trainer import Training, train
 from dmls_tf.training.work_dir import claim, clear
-from tests.training.runs import eagerly
-
-MODEL = ModelConfig(
-    num_classes=8,
-    backbone="vgg16",
-    width_multiplier=0.125,
-    output_stride=8,
-    decoder_channels=16,
-    recurrent_steps=2,
-    level_set=LevelSetConfig(evolution_steps=1),
-    batch_norm_momentum=0.9,
-)
-PLAIN = dataclasses.replace(MODEL, recurrent_steps=1, level_set=None)
-DATA = DataConfig(image_size=(24, 32), batch_size=4)
-SPLITS = ("train", "val")
-SGD = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant", weight_decay=0)
-
-
-def train_in(work_dir, records, config, model=PLAIN, data=DATA):
-    strategy = tf.distribute.get_strategy()
-    return train(records, SPLITS, (model, data, config), work_dir, strategy)
+from tests.training.runs import DATA, MODEL, PLAIN, SGD, SPLITS, eagerly, rows_of, train_in
 
 
 def one_step(work_dir, records, config=SGD, model=PLAIN, change=lambda label: label):
@@ -128,69 +107,6 @@ def test_a_finished_training_is_not_repeated_and_another_one_refused(
     )
     with pytest.raises(UserError, match=message):
         train_in(work_dir, synthetic_records, other, MODEL)
-
-
-def rows_of(work_dir):
-    with open(work_dir / "log.csv") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.mark.parametrize("epochs_before", [1, 3])
-def test_more_or_fewer_epochs_train_on_by_the_new_schedule(
-    epochs_before, synthetic_records, tmp_path, capsys
-):
-    """Stopped in its second epoch of three, or finished with one, and meant for two now."""
-    config = dataclasses.replace(SGD, schedule="polynomial", epochs=epochs_before)
-    train_on = dataclasses.replace(config, epochs=2)
-    with eagerly():
-        if epochs_before == 3:
-            stopped_after_step(5, tmp_path, synthetic_records, config)
-        else:
-            train_in(tmp_path, synthetic_records, config)
-        step = 5 if epochs_before == 3 else 3
-        best = (tmp_path / "checkpoints" / "best.keras").read_bytes()
-        with pytest.raises(KeyboardInterrupt):
-            cut_off_before_the_first_step(tmp_path, synthetic_records, train_on)
-        assert not (tmp_path / "model.keras").exists()
-        assert (tmp_path / "checkpoints" / "best.keras").read_bytes() == best
-        train_in(tmp_path, synthetic_records, train_on)
-    rate = 5e-6 + (1e-3 - 5e-6) * (1 - step / 6) ** 0.9
-    line = (
-        f"{tmp_path}: was a training of {epochs_before} epochs, now 2; from step {step} on the "
-        f"schedule is that of 6 steps (learning rate {rate:.3g})"
-    )
-    assert capsys.readouterr().out.splitlines().count(line) == 1
-    rows = rows_of(tmp_path)
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert load_dmls(tmp_path / "model.keras").config == PLAIN
-    settings = json.loads((tmp_path / "settings.json").read_text())
-    assert settings["training"]["epochs"] == 2
-    with pytest.raises(UserError, match="has had 2 epochs already, now 1; to start from its weigh"):
-        train_in(tmp_path, synthetic_records, dataclasses.replace(config, epochs=1))
-    shutil.rmtree(tmp_path / "checkpoints")
-    with pytest.raises(UserError, match="of 2 epochs, now 4, and no checkpoint to resume from"):
-        train_in(tmp_path, synthetic_records, dataclasses.replace(config, epochs=4))
-
-
-def stopped_after_step(step, work_dir, records, config):
-    strategy = tf.distribute.get_strategy()
-    training = Training(records, SPLITS, (PLAIN, DATA, config), work_dir, strategy)
-    claim(work_dir, _settings(records, SPLITS, PLAIN, DATA, config))
-    advance = training._advance
-
-    def one(batch):
-        training.stop.signal = 15 if training.state.step == step - 1 else 0
-        advance(batch)
-
-    training._advance = one
-    with pytest.raises(Stopped):
-        training.run()
-
-
-def cut_off_before_the_first_step(work_dir, records, config):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "run", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
-        train_in(work_dir, records, config)
 
 
 def test_clearing_removes_only_what_a_training_wrote(tmp_path):
@@ -413,43 +329,3 @@ def test_weights_of_another_network_are_refused(synthetic_records, tmp_path):
     )
     with pytest.raises(UserError, match=words):
         one_step(tmp_path, synthetic_records, config)
-
-
-def renamed(records, directory):
-    """The records with 11 classes, of which 3 have their names still."""
-    shutil.copytree(records, directory)
-    content = json.loads((directory / "dataset.json").read_text())
-    spec = content["spec"]
-    kept = spec["class_names"][:3]
-    spec["class_names"] = kept + [f"new {i}" for i in range(8)]
-    spec["palette"] += [[i, i, i] for i in range(3)]
-    spec["raw_to_class"] |= {str(8 + i): 8 + i for i in range(3)}
-    for split in content["splits"].values():
-        for name in ("class_pixels", "class_images", "class_image_pixels"):
-            split[name] += [0, 0, 0]
-    (directory / "dataset.json").write_text(json.dumps(content))
-    return kept
-
-
-def test_a_model_of_other_classes_is_a_better_start_than_none(synthetic_records, tmp_path, capsys):
-    """After 20 steps, from 8 classes to 11 of which 3 are known and two more occur."""
-    kept = renamed(synthetic_records, tmp_path / "records")
-    config = TrainConfig(
-        epochs=1, steps_per_epoch=60, optimizer="adam", learning_rate=3e-3, weight_decay=0
-    )
-    short = dataclasses.replace(config, steps_per_epoch=20)
-    other = dataclasses.replace(PLAIN, num_classes=11)
-    with eagerly():
-        source = train_in(tmp_path / "source", synthetic_records, config)
-        fresh = train_in(tmp_path / "fresh", tmp_path / "records", short, other)
-        assert "new classes" not in capsys.readouterr().out
-        short = dataclasses.replace(short, initial_model=str(source))
-        train_in(tmp_path / "transferred", tmp_path / "records", short, other)
-    out = capsys.readouterr().out
-    assert f"{source}: kept the classes {', '.join(kept)}\n" in out
-    assert "new classes: new 0, new 1, new 2, new 3, new 4, new 5, new 6, new 7\n" in out
-    assert load_dmls(fresh).metadata["classes"] == [*kept, *(f"new {i}" for i in range(8))]
-    scores = [rows_of(tmp_path / name)[-1] for name in ("fresh", "transferred")]
-    fresh, transferred = (float(row["val_mean_iou"]) for row in scores)
-    print(fresh, transferred)
-    assert transferred > fresh + 0.03
