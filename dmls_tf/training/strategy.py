@@ -1,9 +1,19 @@
 """Where the replicas live, and which worker this is."""
 
+import contextlib
+
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
 from dmls_tf.input_pipeline.batches import Share
+
+LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def make_strategy(name="auto"):
@@ -75,6 +85,19 @@ def distribute(strategy, make_batches):
 
 
 def barrier(strategy):
-    """Waits until every worker is here."""
+    """Waits until every worker is here, and knows it.
+
+    Whoever ends right after a collective operation may take its last message along, so that
+    another worker waits for it in vain. Hence the second wait, whose outcome tells nothing.
+
+    Raises:
+        LOST_WORKER: one of these errors, where a worker has ended before.
+    """
+    _meet(strategy)
+    with contextlib.suppress(*LOST_WORKER):
+        _meet(strategy)
+
+
+def _meet(strategy):
     ones = strategy.run(lambda: tf.constant(1))
     strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)

@@ -31,7 +31,7 @@ from dmls_tf.training.optimizers import make_optimizer
 from dmls_tf.training.preparation import copy_of, describe, initial_model, restrict
 from dmls_tf.training.reports import EpochTable, ProgressLine, TensorBoardLog, scores_from
 from dmls_tf.training.step import make_average_step, make_train_step, make_validation_step
-from dmls_tf.training.strategy import barrier, distribute, is_chief, worker_of
+from dmls_tf.training.strategy import LOST_WORKER, barrier, distribute, is_chief, worker_of
 from dmls_tf.training.work_dir import (
     BEST_FILE,
     CHECKPOINTS,
@@ -46,13 +46,6 @@ from dmls_tf.training.work_dir import (
 )
 
 NUM_PICTURES = 4
-LOST_WORKER = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.InternalError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-)
 
 
 def train(records_dir, splits, configs, work_dir, strategy, may_grow=True):
@@ -176,6 +169,7 @@ class Training:
         rate = self.learning_rate()
         sums = self._run(self.train_step, batch)
         if not math.isfinite(sums["loss"] + sums.get("gradient", 0.0)):
+            barrier(self.strategy)  # all workers stop here
             raise UserError(self._explosion(sums["loss"], rate))
         if self.average_step:
             self.average_step(tf.constant(self.state.step))
@@ -223,6 +217,7 @@ class Training:
             self.state.save(self.work_dir / CHECKPOINTS)
 
     def _stop(self):
+        barrier(self.strategy)  # until the first worker has saved
         raise Stopped(
             f"the state after step {self.state.step} of {self.total_steps} is saved; the same "
             "command goes on from there",
