@@ -48,7 +48,8 @@ class Local:
         images = tf.image.resize(photo.image[None], SIZE)
         logits = self.model(images, training=False)[self.model.final_output]
         logits = tf.image.resize(logits, labels.shape)[0]
-        return (tf.reduce_max(logits, -1) - tf.gather(logits, labels, batch_dims=2)).numpy()
+        chosen = tf.gather(logits, tf.cast(labels, tf.int32), batch_dims=2)
+        return (tf.reduce_max(logits, -1) - chosen).numpy()
 
 
 @pytest.fixture(scope="module")
