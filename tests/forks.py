@@ -24,6 +24,7 @@ from tests.helpers import ROOT, run_script
 from tests.training.runs import eagerly
 
 PRELOAD = ["dmls_tf.records.preload", "dmls_tf.training.trainer"]
+EAGER = ("train.py", "evaluate.py")
 PYTHON = """\
 #!{executable} -SE
 import json, os, socket, sys
@@ -65,7 +66,10 @@ def outcome(process, seconds=300):
 
 @contextlib.contextmanager
 def forking_python(directory):
-    """An environment in which `python SCRIPT ...` is a fork; the directory receives `python`."""
+    """An environment in which `python SCRIPT ...` is a fork; the directory receives `python`.
+
+    What takes a few steps only, `EAGER`, is not compiled.
+    """
     address, python = directory / "socket", directory / "python"
     python.write_text(PYTHON.format(executable=sys.executable, address=address))
     python.chmod(0o755)
@@ -81,7 +85,9 @@ class _Forking(socketserver.BaseRequestHandler):
     def handle(self):
         size, files, *_ = socket.recv_fds(self.request, 8, 3)
         request = self.request.makefile("rb").read(int.from_bytes(size, "big"))
-        process = _start(*json.loads(request), files)
+        argv, directory, environment = json.loads(request)
+        eager = pathlib.Path(argv[0]).name in EAGER
+        process = _start(argv, directory, environment, files, eager)
         for file in files:
             os.close(file)
         process.join()

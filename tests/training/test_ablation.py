@@ -17,6 +17,7 @@ SMALL = (
     "--width_multiplier=0.125",
     "--decoder_channels=16",
     "--image_size=32,32",
+    "--batch_per_replica=4",
     "--steps_per_epoch=2",
     "--epochs=1",
 )

@@ -66,7 +66,7 @@ def two_per_replica(records, work_dir, *flags):
     return (*where, *RUN, "--batch_per_replica=2", *flags)
 
 
-def start_workers(records, work_dir, *flags):
+def start_workers(records, work_dir, *flags, eager=False):
     """Starts two processes on loopback; the first is the chief."""
     sockets = [socket.socket() for _ in range(2)]
     for one in sockets:
@@ -82,6 +82,7 @@ def start_workers(records, work_dir, *flags):
             *two_per_replica(records, work_dir, *flags),
             log=work_dir.parent / f"worker{index}.log",
             environment={"TF_CONFIG": json.dumps(task)},
+            eager=eager,
         )
         processes.append(process)
     return processes
@@ -117,7 +118,7 @@ def test_two_workers_train_as_one_device(records, one_device, tmp_path):
 
 def test_a_killed_worker_is_told_and_the_job_goes_on(records, one_device, tmp_path):
     work_dir = tmp_path / "run"
-    processes = start_workers(records, work_dir, "--checkpoint_steps=1")
+    processes = start_workers(records, work_dir, "--checkpoint_steps=1", eager=True)
     await_checkpoint(work_dir, processes)
     processes[1].kill()
     codes, texts = outcomes(processes)
@@ -126,14 +127,14 @@ def test_a_killed_worker_is_told_and_the_job_goes_on(records, one_device, tmp_pa
     assert re.search(
         r"a worker stopped answering; the same command on all workers goes on from .*step-0", line
     )
-    codes, texts = outcomes(start_workers(records, work_dir))
+    codes, texts = outcomes(start_workers(records, work_dir, eager=True))
     assert codes == [0, 0], "\n".join(texts)
     assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
 
 
 def test_a_signal_to_one_worker_ends_all_of_them_with_the_state_saved(records, tmp_path):
     work_dir = tmp_path / "run"
-    processes = start_workers(records, work_dir, "--checkpoint_steps=1")
+    processes = start_workers(records, work_dir, "--checkpoint_steps=1", eager=True)
     await_checkpoint(work_dir, processes)
     processes[1].terminate()
     codes, texts = outcomes(processes)

@@ -143,7 +143,7 @@ def test_damaged_settings_are_told(synthetic_records, tmp_path):
 @pytest.mark.slow
 def test_a_loss_that_explodes_is_told_and_the_last_good_state_stays(synthetic_records, tmp_path):
     config = dataclasses.replace(SGD, learning_rate=1e30, checkpoint_steps=1, epochs=2)
-    with pytest.raises(UserError) as caught:
+    with eagerly(), pytest.raises(UserError) as caught:
         train_in(tmp_path, synthetic_records, config)
     message = str(caught.value)
     assert "step 2: the loss is nan (learning rate 1e+30, records " in message
@@ -302,9 +302,9 @@ def test_each_stage_starts_where_the_one_before_ended(synthetic_records, tmp_pat
     config = TrainConfig(epochs=1, learning_rate=1e-3, schedule="constant")
     stages = [Stage("coarse", 1), Stage("likelihood", 1), Stage("joint", 1, 0.1)]
     strategy = tf.distribute.get_strategy()
-    path = train_stages(
-        stages, synthetic_records, SPLITS, (MODEL, DATA, config), tmp_path, strategy
-    )
+    configs = MODEL, DATA, config
+    with eagerly():
+        path = train_stages(stages, synthetic_records, SPLITS, configs, tmp_path, strategy)
     names = ("stage1-coarse", "stage2-likelihood", "stage3-joint")
     coarse, likelihood, joint = (load_dmls(tmp_path / name / "model.keras") for name in names)
     assert (coarse.level_set, coarse.config.level_set) == (None, None)
