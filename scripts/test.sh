@@ -24,6 +24,6 @@ done
 .venv/bin/ruff format --check --quiet .
 .venv/bin/mypy
 # A file stays in one process, whose fixtures its tests share. Some tests wait for processes of
-# their own: one process more than there are cores keeps the cores busy.
-exec .venv/bin/python -m pytest --numprocesses="$(($(nproc) + 1))" --maxprocesses=5 \
+# their own: two processes more than there are cores keep the cores busy.
+exec .venv/bin/python -m pytest --numprocesses="$(($(nproc) + 2))" --maxprocesses=5 \
     --dist=loadfile --no-loadscope-reorder "$@"
