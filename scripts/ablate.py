@@ -5,7 +5,8 @@
 
 Each row (see dmls_tf/evaluation/studies.py) is a training by scripts/train.py with the base's flags
 and its own, and an evaluation. WORK_DIR receives `results.csv`, `results.md` and `results.png`,
-and one directory per training. After Ctrl-C, rerun the same command to resume.
+and one directory per training. After Ctrl-C, rerun the same command to resume: trainings whose rows
+are all in `results.csv` are done, even where their directories are gone.
 """
 
 import concurrent.futures
@@ -46,9 +47,11 @@ def main(options):
     report.check()  # that matplotlib is there, before hours of training
     rows = studies.read_rows(options.rows)
     make_directory(options.work_dir)
-    names = [row.name for row in rows]
-    tasks = list(dict.fromkeys((seed, row.training) for seed in options.seeds for row in rows))
-    results, faults = [], 0
+    results = studies.read_results(pathlib.Path(options.work_dir) / "results.csv")
+    done = {(result["seed"], result["row"]) for result in results}
+    todo = [(seed, row) for seed in options.seeds for row in rows if (seed, row.name) not in done]
+    tasks = list(dict.fromkeys((seed, row.training) for seed, row in todo))
+    faults = 0
     pool = concurrent.futures.ThreadPoolExecutor(
         options.jobs, initializer=take_cores, initargs=(options.jobs,)
     )
@@ -63,14 +66,14 @@ def main(options):
                 faults += 1
                 print(f"{waiting[future]}: {fault}", file=sys.stderr, flush=True)
                 continue
-            results += future.result()
-            results.sort(key=lambda result: (names.index(result["row"]), result["seed"]))
+            results = studies.merged(results, future.result(), rows)
             write(options.work_dir, results)
             print(f"{waiting[future]}: done", flush=True)
     finally:
         pool.shutdown(cancel_futures=True)
     if faults:
         raise UserError(f"{faults} of {len(tasks)} trainings failed, see above")
+    write(options.work_dir, results)
     print((pathlib.Path(options.work_dir) / "results.md").read_text())
 
 

@@ -105,6 +105,42 @@ def write_results(results, path):
         table.writerows(results)
 
 
+def read_results(path):
+    """What `write_results` wrote; nothing if there is no such file.
+
+    Raises:
+        UserError: it has other columns.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        table = csv.DictReader(file)
+        if tuple(table.fieldnames or ()) != COLUMNS:
+            raise UserError(f"{path}: not the results of a study; move it away")
+        return [_typed(result) for result in table]
+
+
+def _typed(result):
+    seconds = result["train_seconds"]
+    return (
+        result
+        | {name: int(result[name]) for name in ("seed", "step", "is_final")}
+        | {name: float(result[name]) for name in SCORES}
+        | {"train_seconds": int(seconds) if seconds else None}
+    )
+
+
+def merged(results, new, rows):
+    """Results with newer ones in their place, in the order of a list of `Row`; others come last."""
+    replaced = {(result["row"], result["seed"]) for result in new}
+    kept = [result for result in results if (result["row"], result["seed"]) not in replaced]
+    place = {row.name: i for i, row in enumerate(rows)}
+    return sorted(
+        [*kept, *new], key=lambda result: (place.get(result["row"], len(rows)), result["seed"])
+    )
+
+
 def markdown(results):
     """A table of percentages, mean and range over the seeds: predictions, and what they evolve."""
     lines = [

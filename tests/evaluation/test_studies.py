@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import sys
 
 import pytest
@@ -65,6 +66,32 @@ def test_the_table_has_means_and_ranges_before_and_after():
     assert lines[3].endswith("25.0 (25.0 to 25.0) |  |  |")
 
 
+def test_results_are_read_as_they_were_written(tmp_path):
+    path, written = tmp_path / "results.csv", results()
+    written[0]["train_seconds"] = None
+    for result in written:
+        result["seed"] = int(result["seed"])
+    assert studies.read_results(path) == []
+    studies.write_results(written, path)
+    assert studies.read_results(path) == written
+    path.write_text("row,score\n")
+    with pytest.raises(UserError, match="results.csv: not the results of a study"):
+        studies.read_results(path)
+
+
+def test_results_of_other_rows_and_seeds_are_kept():
+    old = [{"row": name, "seed": 0, "mean_iou": 0.1} for name in ("gone", "B", "A")]
+    new = [{"row": "A", "seed": seed, "mean_iou": 0.2} for seed in (1, 0)]
+    rows = [studies.Row(name, name, (), ()) for name in ("A", "B")]
+    found = studies.merged(old, new, rows)
+    assert [(result["row"], result["seed"], result["mean_iou"]) for result in found] == [
+        ("A", 0, 0.2),
+        ("A", 1, 0.2),
+        ("B", 0, 0.1),
+        ("gone", 0, 0.1),
+    ]
+
+
 def test_the_figure_is_a_png():
     assert Image.open(io.BytesIO(studies.figure(results()))).format == "PNG"
 
@@ -113,6 +140,9 @@ def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path):
     rows.write_text(ROWS)
     assert "| plain + longer | 1 |" in succeeded(run_here("scripts/ablate.py", *arguments))
     assert (work_dir / "plain" / "seed0" / "model.keras").stat().st_mtime_ns == trained
+    shutil.rmtree(work_dir / "plain")
+    assert "| plain + longer | 1 |" in succeeded(run_here("scripts/ablate.py", *arguments))
+    assert not (work_dir / "plain").exists()
     failed(run_here("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
     failed(run_here("scripts/ablate.py", *arguments, "--seeds=0,x"), "must be whole", code=2)
     failed(run_here("scripts/ablate.py", *arguments, f"--work_dir={rows}"), "is in the way")
