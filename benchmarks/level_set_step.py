@@ -48,9 +48,16 @@ def inputs(size, num_classes, present):
 
 def times(size):
     """{what: {way of compiling: ms}} on the backend of this process."""
+    from dmls_tf.config import LevelSetConfig
+    from dmls_tf.layers import MultiphaseLevelSet
+
     _, phi, force = inputs(size, 19, 19)
     numbers = {"phi + F, N = 19": time_ways(lambda a, b: a + b, phi, force)}
     numbers["step, N = 19"] = time_ways(step, phi, force)
+    for start in ("distance", "margin"):
+        config = LevelSetConfig(start, evolution_steps=5)
+        ways = time_ways(MultiphaseLevelSet(config), as_logits(phi), as_logits(force))
+        numbers[f"layer from {start}s, N = 19, 5 steps, no curvature"] = ways
     labels, phi, force = inputs(size, 24, 24)
     numbers["step, N = 24"] = time_ways(step, phi, force)
     numbers["layer, N = 24, 3 steps"] = time_ways(layer(None), as_logits(phi), as_logits(force))

@@ -45,6 +45,12 @@ FORCE_LIMIT, CURVATURE_LIMIT = 0.7, 0.4  # of dt, over many steps
 class LevelSetConfig(Settings):
     """The evolution of level sets (eqs 4 to 10), as `MultiphaseLevelSet` and `DMLS` have it."""
 
+    initial_phi: str = setting(
+        "distance",
+        "distance: signed distance to the coarse segmentation (the paper; band, temperature and "
+        "straight_through belong to it); margin: how far the other classes' logits lead.",
+        one_of("distance", "margin"),
+    )
     band: int = setting(8, "Half-width of the band of signed distances, pixels.", POSITIVE)
     evolution_steps: int = setting(3, "Explicit steps of the evolution (eq. 7).", NOT_NEGATIVE)
     dt: float = setting(

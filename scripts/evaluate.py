@@ -29,7 +29,7 @@ from dmls_tf.settings import (
 )
 
 Overrides = overrides_of(
-    ModelConfig, "evolution_steps", "coarse_adjustment", "likelihood_adjustment"
+    ModelConfig, "initial_phi", "evolution_steps", "coarse_adjustment", "likelihood_adjustment"
 )
 
 

@@ -44,6 +44,7 @@ LABELS[_rng.random(LABELS.shape) < 0.1] = 255
 MARKED = np.where(LABELS == 255, -1, LABELS)  # with another label for ignored pixels
 
 EVOLUTION = {
+    "initial_phi": "distance",
     "band": 5,
     "evolution_steps": 2,
     "dt": 0.2,
@@ -59,6 +60,9 @@ CASES = {
     "level_set": Case(MultiphaseLevelSet, {}, (LOGITS,)),
     "level_set_of_two_phases": Case(
         MultiphaseLevelSet, {"config": EVOLUTION}, (LOGITS, LIKELIHOOD)
+    ),
+    "level_set_from_margins": Case(
+        MultiphaseLevelSet, {"config": EVOLUTION | {"initial_phi": "margin"}}, (LOGITS, LIKELIHOOD)
     ),
     "enlarged": Case(ResizeLike, {}, ([SMALL, LOGITS],), dtype=None),
     "reduced": Case(ResizeLike, {}, ([LOGITS, SMALL],), dtype=None),

@@ -32,6 +32,7 @@ CONFIG = ModelConfig(
     decoder_channels=16,
     recurrent_steps=2,
 )
+MARGINS = LevelSetConfig("margin", max_phases=2)
 
 CHILD = """
 import sys
@@ -43,7 +44,7 @@ from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.metrics import ConfusionMatrix
 from dmls_tf.models import build_dmls
 from dmls_tf.ops import *
-from tests.test_jax import CONFIG, after_a_step
+from tests.test_jax import CONFIG, MARGINS, after_a_step
 
 directory = sys.argv[1]
 given = np.load(directory + "/given.npz")
@@ -64,6 +65,7 @@ np.savez(
     far=jax.jit(lambda m: euclidean_distance_transform(m, 90, (1, 0.5)))(given["mask"]),
     signed=jax.jit(lambda labels: signed_distance(labels, 4, 8))(given["labels"]),
     few_phases=jax.jit(MultiphaseLevelSet(LevelSetConfig(max_phases=2)))(given["logits"]),
+    margins=jax.jit(MultiphaseLevelSet(MARGINS))(given["logits"], given["log_f"]),
     general=jax.jit(generalized_distance_transform)(given["logits"]),
     general_gradient=jax.grad(
         lambda f: (given["logits"] * generalized_distance_transform(f)).sum()
@@ -108,6 +110,7 @@ def both(tmp_path_factory):
         "mask": rng.random((2, 30, 41, 3)) > 0.02,
         "logits": tf.image.resize(coarse, (30, 40)).numpy(),
         "labels": rng.integers(0, 4, (1, 30, 40)).astype(np.int32),
+        "log_f": rng.normal(size=(1, 30, 40, 4)).astype(np.float32),
         "phi": rng.normal(size=(1, 4, 20, 30)).astype(np.float32),
         "force": rng.uniform(-1, 1, (1, 4, 20, 30)).astype(np.float32),
     }
@@ -130,6 +133,7 @@ def both(tmp_path_factory):
         "far": euclidean_distance_transform(given["mask"], 90, (1, 0.5)).numpy(),
         "signed": signed_distance(given["labels"], 4, 8).numpy(),
         "few_phases": MultiphaseLevelSet(LevelSetConfig(max_phases=2))(logits).numpy(),
+        "margins": MultiphaseLevelSet(MARGINS)(logits, given["log_f"]).numpy(),
         "general": general.numpy(),
         "general_gradient": general_tape.gradient(general_total, logits).numpy(),
         "counted": confusion_counts(given["labels"], tf.argmax(logits, -1), 4).numpy(),
@@ -154,6 +158,7 @@ def both(tmp_path_factory):
 KINDS = ("coarse", "likelihood", "evolved")
 FUNCTIONS = [
     "few_phases",
+    "margins",
     "exact",
     "near",
     "far",

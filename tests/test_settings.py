@@ -47,6 +47,7 @@ OUTSIDE = [  # what a rule forbids, and its words
     (ModelConfig, "prior_evolution_steps", [-1], NOT_NEGATIVE),
     (ModelConfig, "likelihood", ["head"], "must be learned, gaussian, adaptive, scores or"),
     (ModelConfig, "batch_norm_momentum", [-0.1, 1, 1.5], "must be at least 0 and below 1"),
+    (LevelSetConfig, "initial_phi", ["margins"], "must be distance or margin"),
     (LevelSetConfig, "band", [0, -8], POSITIVE),
     (LevelSetConfig, "evolution_steps", [-1], NOT_NEGATIVE),
     (LevelSetConfig, "dt", [0, 0.0, -0.1, float("nan")], POSITIVE),

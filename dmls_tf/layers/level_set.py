@@ -7,8 +7,8 @@ from keras import ops
 
 from dmls_tf.config import LevelSetConfig
 from dmls_tf.ops.banded_distance import signed_distance_phases_first
-from dmls_tf.ops.level_set import evolve, region_force
-from dmls_tf.ops.phases import evolve_largest
+from dmls_tf.ops.level_set import evolve, force_of_some, largest_two, margin, region_force
+from dmls_tf.ops.phases import evolve_largest, largest_phases, put_back, select
 from dmls_tf.ops.types import as_tensor
 
 
@@ -16,10 +16,16 @@ from dmls_tf.ops.types import as_tensor
 class MultiphaseLevelSet(keras.layers.Layer):
     """Turns logits into level-set functions, lets the regions compete, and assigns the pixels.
 
-    The hard assignment of the logits gives one signed distance function per class, in a band of
-    `band` pixels. It evolves under the force of the likelihoods and under curvature. The result
-    is `-phi / (2 band temperature)`: its argmax is the assignment of eq. 6, its softmax the
-    prediction P.
+    Where the evolution starts is `LevelSetConfig.initial_phi`. From margins,
+    phi_i = max_{j != i} s_j - s_i on the logits s: negative where class i leads, its argmin the
+    assignment of eq. 6. A contour does not depend on the slope of phi, so this needs no distances
+    and has an exact gradient. The result is s - (phi_T - phi_0) / 2: without evolution, the logits.
+
+    From distances, as in the paper: the hard assignment of the logits gives one signed distance
+    function per class, in a band of `band` pixels. The result is -phi_T / (2 band temperature):
+    its argmax is the assignment of eq. 6.
+
+    In both, the softmax of the result is the prediction P.
 
     Args:
         config: a `LevelSetConfig`, or its fields as a dict; the defaults if it is left out. A
@@ -32,7 +38,8 @@ class MultiphaseLevelSet(keras.layers.Layer):
         logits: float `[B, H, W, N]`, N >= 2.
         log_likelihood: log f_i of eq. 9, float `[B, H, W, N]`, which rho is compared with; the
             log-softmax of the logits if it is left out.
-        training: False leaves out the straight-through term, which only has a gradient.
+        training: False leaves out the straight-through term of distances, which only has a
+            gradient.
 
     Returns:
         float32 `[B, H, W, N]`, whatever the precision policy.
@@ -54,17 +61,21 @@ class MultiphaseLevelSet(keras.layers.Layer):
         self.portable = False
 
     def call(self, logits, log_likelihood=None, training=None):
-        logits = as_tensor(logits)
-        config, num_classes = self.config, logits.shape[-1]
+        logits, config = as_tensor(logits), self.config
         if log_likelihood is None:
             log_likelihood = ops.log_softmax(logits, axis=-1)
-        labels = ops.cast(argmax(logits, self.portable), "int32")
         log_f = _phases_first(log_likelihood)
-        slope = None if training is False else self._straight_through(logits)
-        few = config.max_phases is not None and config.max_phases < num_classes
-        evolve_phases = evolve_largest if few else evolve_all
-        phi = evolve_phases(labels, log_f, slope, config, self.portable)
-        return ops.transpose(phi, (0, 2, 3, 1)) / (-2.0 * config.band * config.temperature)
+        few = config.max_phases is not None and config.max_phases < logits.shape[-1]
+        labels = ops.cast(argmax(logits, self.portable), "int32")
+        if config.initial_phi == "margin":
+            labels = labels if few else None
+            evolved = evolve_margins(_phases_first(logits), log_f, config, labels)
+        else:
+            slope = None if training is False else self._straight_through(logits)
+            evolve_distances = evolve_largest if few else evolve_all
+            phi = evolve_distances(labels, log_f, slope, config, self.portable)
+            evolved = phi / (-2.0 * config.band * config.temperature)
+        return ops.transpose(evolved, (0, 2, 3, 1))
 
     def _straight_through(self, logits):
         """Zero, with the gradient that the hard assignment lacks: `[B, N, H, W]`."""
@@ -79,8 +90,36 @@ class MultiphaseLevelSet(keras.layers.Layer):
         return super().get_config() | {"config": dataclasses.asdict(self.config)}
 
 
+def evolve_margins(logits, log_f, config, labels=None):
+    """Algorithm 1, lines 2 and 3, from margins.
+
+    A phase that leads nowhere has no contour; flat, it stands still.
+
+    Args:
+        logits, log_f: float32 `[B, N, H, W]`.
+        config: a `LevelSetConfig`.
+        labels: int32 `[B, H, W]`, the argmax of the logits: only the largest `config.max_phases`
+            phases evolve, which is the same where there are no more. None: all.
+
+    Returns:
+        The evolved logits, float32 `[B, N, H, W]`.
+    """
+    num_classes, strongest, competing = logits.shape[1], largest_two(logits), largest_two(log_f)
+    start, phases = logits, None
+    if labels is not None:
+        phases = largest_phases(labels, num_classes, config.max_phases)
+        start, log_f = select(logits, phases), select(log_f, phases)
+    phi_0 = -margin(start, strongest)  # line 2
+    has_contour = ops.min(phi_0, axis=(2, 3), keepdims=True) < 0
+    phi_0 = ops.where(has_contour, phi_0, 0.0)
+    force = force_of_some(log_f, competing, config.rho, config.force_scale or 1.0)  # eqs 9, 10
+    steps = (config.evolution_steps, config.dt, config.epsilon)
+    change = evolve(phi_0, force, *steps, num_phases=num_classes) - phi_0  # eq. 7
+    return logits - 0.5 * (change if phases is None else put_back(change, phases, num_classes))
+
+
 def evolve_all(labels, log_f, slope, config, portable=False):
-    """Algorithm 1, lines 2 and 3, for all phases.
+    """Algorithm 1, lines 2 and 3, from distances, for all phases.
 
     Args:
         labels: int32 `[B, H, W]` in `[0, N)`: where the level sets start.

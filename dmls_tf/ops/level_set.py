@@ -75,11 +75,31 @@ def force_of_some(
     Returns:
         `[B, M, H, W]` in [-1, 1].
     """
+    return ops.clip(scale * margin(log_likelihood, strongest, rho), -1.0, 1.0)
+
+
+def margin(
+    values: Tensor, strongest: tuple[Tensor, Tensor], at_least: float | None = None
+) -> Tensor:
+    """v_i - max(at_least, max_{j != i} v_j): by how much phase i leads, negative where it does not.
+
+    Args:
+        values: of some of the phases, `[B, M, H, W]`.
+        strongest: `largest_two` of all phases.
+        at_least: see the formula; None for no limit.
+
+    Returns:
+        `[B, M, H, W]`.
+
+    >>> logits = np.array([5.0, 3.0, 1.0]).reshape(1, 3, 1, 1)
+    >>> print(np.asarray(margin(logits, largest_two(logits))).ravel())
+    [ 2. -2. -4.]
+    """
     largest, second = strongest
-    strongest_other = ops.where(ops.equal(log_likelihood, largest), second, largest)
-    if rho is not None:
-        strongest_other = ops.maximum(strongest_other, rho)
-    return ops.clip(scale * (log_likelihood - strongest_other), -1.0, 1.0)
+    strongest_other = ops.where(ops.equal(values, largest), second, largest)
+    if at_least is not None:
+        strongest_other = ops.maximum(strongest_other, at_least)
+    return values - strongest_other
 
 
 def largest_two(values: Tensor) -> tuple[Tensor, Tensor]:

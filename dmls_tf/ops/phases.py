@@ -81,6 +81,12 @@ def select(planes: Tensor, indices: Tensor) -> Tensor:
     return ops.reshape(chosen, (batch, -1, height, width))
 
 
+def put_back(planes: Tensor, indices: Tensor, num_classes: int) -> Tensor:
+    """Planes `[B, M, H, W]` at their indices `[B, M]` among N classes, 0 elsewhere."""
+    empty = ops.zeros_like(planes[:, :1])
+    return select(ops.concatenate([planes, empty], axis=1), positions(indices, num_classes))
+
+
 def restore(phi: Tensor, rest: Tensor, labels: Tensor, position: Tensor, outside: float) -> Tensor:
     """Level sets of all N classes from those of M and of the rest.
 

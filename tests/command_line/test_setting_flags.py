@@ -72,6 +72,7 @@ MODEL = ModelConfig(
     recurrent_steps=2,
     prior_gradient=True,
     level_set=LevelSetConfig(
+        initial_phi="margin",
         band=4,
         evolution_steps=1,
         dt=1,
