@@ -102,6 +102,12 @@ class ModelConfig(Settings):
     backbone: str = setting("resnet50", "Encoder, of keras.applications.", one_of(*BACKBONES))
     output_stride: int = setting(16, "Of the dilated encoder's last feature map.", one_of(8, 16))
     width_multiplier: float = setting(1.0, "Of the encoder's channels; 1 as published.", POSITIVE)
+    network_stride: int = setting(
+        1,
+        "Factor by which the image is reduced for the DFCN; the likelihood and the level sets see "
+        "it as it is.",
+        one_of(1, 2, 4),
+    )
     decoder_stride: int = setting(4, "Stride of the decoder's logits.", one_of(2, 4))
     decoder_channels: int = setting(
         128, "Channels at stride 8 and coarser; half as many at finer strides.", from_to(2, 4096)

@@ -39,6 +39,7 @@ OUTSIDE = [  # what a rule forbids, and its words
     (ModelConfig, "backbone", ["alexnet", "VGG16"], "must be vgg16, vgg19, resnet50, resnet101,"),
     (ModelConfig, "output_stride", [0, 4, 32], "must be 8 or 16"),
     (ModelConfig, "width_multiplier", [0, -1.0, float("nan")], POSITIVE),
+    (ModelConfig, "network_stride", [0, 3], "must be 1, 2 or 4"),
     (ModelConfig, "decoder_stride", [1, 8], "must be 2 or 4"),
     (ModelConfig, "decoder_channels", [1, 5000], "must be from 2 to 4096"),
     (ModelConfig, "recurrent_steps", [-1, 0, 101], "must be from 1 to 100"),

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
+from dmls_tf.errors import UserError
 from dmls_tf.layers.resize import ResizeLike
 from dmls_tf.models.backbones import build_backbone
 from dmls_tf.models.fcn8s import build_fcn8s_decoder
 
 SKIP_CHANNELS = 48
+MIN_SIDE = 17  # pixels; MobileNetV2 has no map left of smaller images
 
 
 class ImageScaling(keras.layers.Layer):
@@ -109,11 +111,24 @@ class DFCN(keras.layers.Layer):
         first = _first_convolution(self.decoder_entry if self.prior_at_decoder else self.stem)
         self.prior_convolution = build_prior_convolution(first, config.num_classes)
         self.entry_stride = config.output_stride if self.prior_at_decoder else first.strides[0]
+        self.entry_stride *= config.network_stride
+        self.decoder_stride *= config.network_stride
         self.resize = ResizeLike(name="resize")
         self.built = True
 
     def encode(self, images, training=None):
-        """What all steps share, from images `[B, H, W, 3]`, 0..255: an `Encoded`."""
+        """What all steps share, from images `[B, H, W, 3]`, 0..255: an `Encoded`.
+
+        Raises:
+            UserError: images that are known to be smaller than `MIN_SIDE`.
+        """
+        limit = MIN_SIDE * self.config.network_stride
+        if min(side or limit for side in images.shape[1:3]) < limit:
+            raise UserError(
+                f"images must be at least {limit} pixels high and wide for this network, got "
+                f"{images.shape[1]} x {images.shape[2]}"
+            )
+        images = reduced(images, self.config.network_stride)
         image_features = self.stem(self.scaling(images), training=training)
         if not self.prior_at_decoder:
             return Encoded(image_features, [], image_features)
@@ -143,6 +158,13 @@ class DFCN(keras.layers.Layer):
         """Feature maps, the deepest as the decoder's first convolution leaves it."""
         *skips, deepest = self.body(entry, training=training)
         return [*skips, self.decoder_entry(deepest)]
+
+
+def reduced(images, stride):
+    """Images averaged over squares of `stride` pixels."""
+    if stride == 1:
+        return images
+    return ops.average_pool(images, stride, stride, padding="same")
 
 
 def build_prior_convolution(first, num_classes):

@@ -26,7 +26,7 @@ from dmls_tf.config import ModelConfig
 from dmls_tf.errors import UserError
 from dmls_tf.layers.level_set import MultiphaseLevelSet
 from dmls_tf.layers.resize import ResizeLike
-from dmls_tf.models.dfcn import DFCN, Encoded
+from dmls_tf.models.dfcn import DFCN, Encoded, reduced
 from dmls_tf.models.likelihood import build_likelihood
 from dmls_tf.models.outputs import Output, StepOutputs
 from dmls_tf.models.remat import batch_norms_of, recomputed
@@ -121,10 +121,7 @@ class DMLS(keras.Model):
         encoded = self.dfcn.encode(images, training=training)  # E = W_I * I + b
         if not self.level_set:
             return Context(encoded)
-        stride = self.config.level_set_stride
-        if stride > 1:
-            images = ops.average_pool(images, stride, stride, padding="same")
-        image = images / 127.5 - 1.0
+        image = reduced(images, self.config.level_set_stride) / 127.5 - 1.0
         evidence = self.likelihood.prepare(image, encoded.image_features, training=training)
         return Context(encoded, image, evidence)
 

@@ -32,10 +32,11 @@ def make_signatures(network, card, config):
 
     Args:
         network: a function from images, float32 `[B, h, w, 3]`, 0..255, to logits `[B, h, w, N]`.
-        card: the model card, {field: JSON types}, with `classes` and `palette`.
+        card: the model card, {field: JSON types}; see `dmls_tf.serving.export`.
         config: a `ServingConfig`.
     """
     palette = tf.constant(card["palette"], tf.uint8)
+    min_side = MIN_SIDE * card["network"]["network_stride"]
 
     def segment(image_bytes, tolerant=False):
         images, sizes, errors = _read_files(image_bytes, config)
@@ -77,7 +78,7 @@ def make_signatures(network, card, config):
         return {"overlay_png_bytes": drawn, "height": sizes[:, 0], "width": sizes[:, 1]}
 
     def tensors(images):
-        logits = network(_checked_pixels(images, config))
+        logits = network(_checked_pixels(images, config, min_side))
         return {"labels": tf.argmax(logits, axis=-1, output_type=tf.int32), "logits": logits}
 
     def about(fields):
@@ -131,15 +132,15 @@ def _read_files(image_bytes, config):
     return tf.map_fn(read, image_bytes, fn_output_signature=types)
 
 
-def _checked_pixels(images, config):
+def _checked_pixels(images, config, min_side):
     """The images as float32, if their number, size and values are valid."""
     count, limit = tf.size(images) // 3, config.max_batch * math.prod(config.image_size)
     side = tf.reduce_min(tf.shape(images)[1:3])
     images = _checked(
         images,
-        (count > 0) & (count <= limit) & (side >= MIN_SIDE),
+        (count > 0) & (count <= limit) & (side >= min_side),
         _text(
-            f"images are at least {MIN_SIDE} pixels high and wide and have at most {limit} in all, "
+            f"images are at least {min_side} pixels high and wide and have at most {limit} in all, "
             "these are ",
             tf.strings.reduce_join(tf.strings.as_string(tf.shape(images)), separator=" x "),
         ),

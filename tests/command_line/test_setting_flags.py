@@ -83,6 +83,7 @@ MODEL = ModelConfig(
         straight_through=0.0625,
         max_phases=None,
     ),
+    network_stride=2,
     level_set_stride=1,
     prior_evolution_steps=0,
     likelihood="scores+adaptive",

@@ -119,6 +119,24 @@ def test_a_prior_at_the_decoder_runs_the_encoder_once(settings, rng):
     assert num_convolutions(four) == num_convolutions(one) + 3 * len(again)
 
 
+@pytest.mark.parametrize("prior_entry", ["image", "decoder"])
+@pytest.mark.parametrize("level_set_stride", [1, 2])
+def test_the_dfcn_may_see_a_smaller_image_than_the_level_sets(prior_entry, level_set_stride, rng):
+    settings = SMALL | {"prior_entry": prior_entry, "level_set_stride": level_set_stride}
+    whole, half = (build_dmls(ModelConfig(network_stride=n, **settings)) for n in (1, 2))
+    half.set_weights(whole.get_weights())
+    randomise_prior(half, rng)
+    images = images_of(rng, 48, 64)
+    averaged = images.reshape(1, 24, 2, 32, 2, 3).mean((2, 4))
+    expected = whole.dfcn(whole.dfcn.encode(averaged)).logits
+    np.testing.assert_allclose(half.dfcn(half.dfcn.encode(images)).logits, expected, atol=1e-4)
+    outputs = values(half(images))
+    assert all(output.shape == (1, 48, 64, 5) for output in outputs.values())
+    assert np.abs(outputs["coarse_2"] - outputs["coarse_1"]).max() > 1e-3
+    with pytest.raises(UserError, match="at least 34 pixels high and wide for this network, got 3"):
+        half(images[:, :33])
+
+
 def num_convolutions(model):
     function = tf.function(lambda x: model(x, training=False)[model.final_output])
     graph = function.get_concrete_function(tf.TensorSpec([1, 64, 64, 3])).graph
