@@ -17,13 +17,16 @@ MEANINGS = {
     "export_dir": "An exported model.",
     "image": "A JPEG for the requests with files; none: a drawn one.",
     "inference": "N of the networks.",
+    "model": "A trained model.keras.",
     "num_classes": "N.",
     "output": "A PNG of the curves; none: no figure.",
+    "records_dir": "Directory with dataset.json.",
     "recurrent_steps": "K of the networks.",
     "requests": "In all.",
     "rounds": "Rounds of the timing.",
     "size": "Height and width, pixels.",
     "sizes": "Sides of the images, pixels.",
+    "split": "Of the records.",
     "training": "K of the trainings, also +remat or +jit_compile.",
 }
 
