@@ -7,7 +7,14 @@ from keras import ops
 
 from dmls_tf.config import LevelSetConfig
 from dmls_tf.ops.banded_distance import signed_distance_phases_first
-from dmls_tf.ops.level_set import evolve, force_of_some, largest_two, margin, region_force
+from dmls_tf.ops.level_set import (
+    evolve,
+    force_of_some,
+    largest_two,
+    logits_with,
+    margin,
+    region_force,
+)
 from dmls_tf.ops.phases import evolve_largest, largest_phases, put_back, select
 from dmls_tf.ops.types import as_tensor
 
@@ -16,16 +23,15 @@ from dmls_tf.ops.types import as_tensor
 class MultiphaseLevelSet(keras.layers.Layer):
     """Turns logits into level-set functions, lets the regions compete, and assigns the pixels.
 
-    Where the evolution starts is `LevelSetConfig.initial_phi`. From margins,
-    phi_i = max_{j != i} s_j - s_i on the logits s: negative where class i leads, its argmin the
-    assignment of eq. 6. A contour does not depend on the slope of phi, so this needs no distances
-    and has an exact gradient. The result is s - (phi_T - phi_0) / 2: without evolution, the logits.
+    Where the evolution starts is `LevelSetConfig.initial_phi`. From distances, as in the paper: the
+    hard assignment of the logits gives one signed distance function per class, in a band of `band`
+    pixels. The result is -phi_T / (2 band temperature).
 
-    From distances, as in the paper: the hard assignment of the logits gives one signed distance
-    function per class, in a band of `band` pixels. The result is -phi_T / (2 band temperature):
-    its argmax is the assignment of eq. 6.
+    From margins: phi_i = max_{j != i} s_j - s_i on the logits s, negative where class i leads. How
+    a force moves a contour does not depend on the slope of phi, so this needs no distances, and the
+    gradient is exact. The result is the logits whose margins are -phi_T: without evolution, s.
 
-    In both, the softmax of the result is the prediction P.
+    In both the argmax of the result is the assignment of eq. 6, its softmax the prediction P.
 
     Args:
         config: a `LevelSetConfig`, or its fields as a dict; the defaults if it is left out. A
@@ -91,9 +97,9 @@ class MultiphaseLevelSet(keras.layers.Layer):
 
 
 def evolve_margins(logits, log_f, config, labels=None):
-    """Algorithm 1, lines 2 and 3, from margins.
+    """Algorithm 1, lines 2 to 4, from margins.
 
-    A phase that leads nowhere has no contour; flat, it stands still.
+    A phase that leads nowhere has no contour: flat in the evolution, it stands still.
 
     Args:
         logits, log_f: float32 `[B, N, H, W]`.
@@ -105,17 +111,18 @@ def evolve_margins(logits, log_f, config, labels=None):
         The evolved logits, float32 `[B, N, H, W]`.
     """
     num_classes, strongest, competing = logits.shape[1], largest_two(logits), largest_two(log_f)
-    start, phases = logits, None
+    initial = phi = -margin(logits, strongest)  # line 2
     if labels is not None:
         phases = largest_phases(labels, num_classes, config.max_phases)
-        start, log_f = select(logits, phases), select(log_f, phases)
-    phi_0 = -margin(start, strongest)  # line 2
-    has_contour = ops.min(phi_0, axis=(2, 3), keepdims=True) < 0
-    phi_0 = ops.where(has_contour, phi_0, 0.0)
+        phi, log_f = select(phi, phases), select(log_f, phases)
+    has_contour = ops.min(phi, axis=(2, 3), keepdims=True) < 0
+    phi = ops.where(has_contour, phi, 0.0)
     force = force_of_some(log_f, competing, config.rho, config.force_scale or 1.0)  # eqs 9, 10
     steps = (config.evolution_steps, config.dt, config.epsilon)
-    change = evolve(phi_0, force, *steps, num_phases=num_classes) - phi_0  # eq. 7
-    return logits - 0.5 * (change if phases is None else put_back(change, phases, num_classes))
+    change = evolve(phi, force, *steps, num_phases=num_classes) - phi  # eq. 7
+    if labels is not None:
+        change = put_back(change, phases, num_classes)
+    return logits_with(-(initial + change)) + strongest[0]  # eq. 6
 
 
 def evolve_all(labels, log_f, slope, config, portable=False):

@@ -1,8 +1,8 @@
 """Multiphase level sets: force, curvature, evolution and assignment.
 
 N phases share an image, each with a level-set function that is negative inside its region
-(eq. 4). Arrays are phases-first, `[B, N, H, W]`, float32, lengths in pixels, so phi has unit
-slope inside its band. One step of the evolution is
+(eq. 4). Arrays are phases-first, `[B, N, H, W]`, float32. phi is a distance in pixels, with unit
+slope inside its band, or minus a margin of logits. One step of the evolution is
 
     phi <- phi - dt (F |grad phi|_upwind - epsilon K |grad phi|_central)          (eq. 7)
 
@@ -102,6 +102,25 @@ def margin(
     return values - strongest_other
 
 
+def logits_with(margins: Tensor) -> Tensor:
+    """The logits that have these margins, up to a constant per pixel: the inverse of `margin`.
+
+    The leading phase is ahead of the second by the mean of what both margins say: that is the same
+    for the margins of any logits, but not after an evolution. The argmax is that of the margins.
+
+    Args:
+        margins: of all phases, `[B, N, H, W]`.
+
+    Returns:
+        `[B, N, H, W]`; the largest is 0 where the margins are those of logits.
+
+    >>> print(np.asarray(logits_with(np.array([2.0, -2.0, -4.0]).reshape(1, 3, 1, 1))).ravel())
+    [ 0. -2. -4.]
+    """
+    largest, second = largest_two(margins)
+    return ops.where(ops.equal(margins, largest), 0.5 * (largest + second), margins)
+
+
 def largest_two(values: Tensor) -> tuple[Tensor, Tensor]:
     """The two largest values of each pixel, equal in a tie: two arrays `[B, 1, H, W]`.
 
@@ -160,7 +179,7 @@ def evolve(
     """Moves the level-set functions for a time of `evolution_steps * dt` (eq. 7).
 
     Args:
-        phi: `[B, N, H, W]`, pixels.
+        phi: `[B, N, H, W]`, pixels or any other unit.
         force: `[B, N, H, W]` in [-1, 1], constant in time; positive lets a phase grow.
         evolution_steps: number of explicit steps.
         dt: time step.
@@ -168,7 +187,7 @@ def evolve(
         num_phases: see `curvature`.
 
     Returns:
-        `[B, N, H, W]`, pixels.
+        `[B, N, H, W]`, in the unit of `phi`.
     """
     phi, force = as_tensor(phi), as_tensor(force)
     for _ in range(evolution_steps):

@@ -1,8 +1,8 @@
 """The phases that an image holds: N may be 150, an image rarely shows more than 20.
 
-`evolve_largest` picks M of the N classes of each image. The level sets of those evolve, the
-pixels of all others form one more region, the rest, which stands still. All of this is there for
-speed: without it the time grows with N.
+The largest M of the N classes of each image are picked. Their level sets evolve, all others stand
+still; in `evolve_largest`, from distances, the pixels of those form one more region, the rest. All
+of this is there for speed: without it the time grows with N.
 """
 
 from keras import ops
@@ -82,7 +82,7 @@ def select(planes: Tensor, indices: Tensor) -> Tensor:
 
 
 def put_back(planes: Tensor, indices: Tensor, num_classes: int) -> Tensor:
-    """Planes `[B, M, H, W]` at their indices `[B, M]` among N classes, 0 elsewhere."""
+    """Planes `[B, M, H, W]` at their indices `[B, M]`, others 0: `[B, N, H, W]`."""
     empty = ops.zeros_like(planes[:, :1])
     return select(ops.concatenate([planes, empty], axis=1), positions(indices, num_classes))
 

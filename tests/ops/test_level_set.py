@@ -124,8 +124,8 @@ def test_gradient_through_twenty_steps_is_finite_and_bounded(rng):
 
 
 def test_gradients_do_not_grow_over_the_steps(rng):
-    # Within the stable range a step is monotone and keeps constants: the rows of its Jacobian are
-    # not negative and sum up to 1, so that back-propagation cannot increase the sum of |gradient|.
+    # A stable step by the force is monotone and keeps constants: the rows of its Jacobian are not
+    # negative and sum up to 1, so that back-propagation cannot increase the sum of |gradient|.
     phi, force = 30 * rng.normal(size=(1, 2, 16, 16)), rng.uniform(-1, 1, (1, 2, 16, 16))
     phi, seed = tf.constant(phi, tf.float64), rng.normal(size=phi.shape)
     with tf.GradientTape() as tape:
