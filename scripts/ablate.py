@@ -5,8 +5,8 @@
 
 Each row (see dmls_tf/evaluation/studies.py) is a training by scripts/train.py with the base's flags
 and its own, and an evaluation. WORK_DIR receives `results.csv`, `results.md` and `results.png`,
-and one directory per training. After Ctrl-C, rerun the same command to resume: trainings whose rows
-are all in `results.csv` are done, even where their directories are gone.
+and one directory per training. After Ctrl-C, rerun the same command to resume: a row whose results
+are in `results.csv` is done, even where the directory of its training is gone.
 """
 
 import concurrent.futures
@@ -48,6 +48,9 @@ def main(options):
     rows = studies.read_rows(options.rows)
     make_directory(options.work_dir)
     results = studies.read_results(pathlib.Path(options.work_dir) / "results.csv")
+    base = command_line.with_flag_files([f"--flagfile={options.base}"])
+    settings = {row.name: studies.settings_of(row, base, options.val_split) for row in rows}
+    check_settings(results, settings, options.work_dir)
     done = {(result["seed"], result["row"]) for result in results}
     todo = [(seed, row) for seed in options.seeds for row in rows if (seed, row.name) not in done]
     tasks = list(dict.fromkeys((seed, row.training) for seed, row in todo))
@@ -56,7 +59,7 @@ def main(options):
         options.jobs, initializer=take_cores, initargs=(options.jobs,)
     )
     waiting = {
-        pool.submit(run, options, rows, seed, training): f"{training} of seed {seed}"
+        pool.submit(run, options, rows, settings, seed, training): f"{training} of seed {seed}"
         for seed, training in tasks
     }
     try:
@@ -67,14 +70,24 @@ def main(options):
                 print(f"{waiting[future]}: {fault}", file=sys.stderr, flush=True)
                 continue
             results = studies.merged(results, future.result(), rows)
-            write(options.work_dir, results)
+            write(options, results, settings)
             print(f"{waiting[future]}: done", flush=True)
     finally:
         pool.shutdown(cancel_futures=True)
     if faults:
         raise UserError(f"{faults} of {len(tasks)} trainings failed, see above")
-    write(options.work_dir, results)
+    write(options, results, settings)
     print((pathlib.Path(options.work_dir) / "results.md").read_text())
+
+
+def check_settings(results, settings, work_dir):
+    """Raises a `UserError` if a row has results of other flags than `settings`, {row: hash}."""
+    for result in results:
+        if settings.get(result["row"], result["settings"]) != result["settings"]:
+            raise UserError(
+                f"{work_dir}/results.csv: the row {result['row']!r} has results of other flags; "
+                "give it another name, or remove its lines and the directory of its training"
+            )
 
 
 def take_cores(jobs):
@@ -84,7 +97,7 @@ def take_cores(jobs):
     os.sched_setaffinity(0, cores[share::jobs] or cores)
 
 
-def run(options, rows, seed, training):
+def run(options, rows, settings, seed, training):
     """The results of the rows of a training: trains and evaluates what has not been."""
     from dmls_tf.evaluation.studies import results_of
 
@@ -95,16 +108,16 @@ def run(options, rows, seed, training):
     model, seconds = directory / "model.keras", directory / "seconds.txt"
 
     def evaluate(row, *more):
-        settings = (f"--model={model}", f"--split={options.val_split}", *row.evaluate_flags)
-        settings += (f"--output_dir={directory / row.directory}", *more)
-        call("evaluate", directory / "evaluate.log", records, *settings)
+        words = (f"--model={model}", f"--split={options.val_split}", *row.evaluate_flags)
+        words += (f"--output_dir={directory / row.directory}", *more)
+        call("evaluate", directory / "evaluate.log", records, *words)
 
     if not model.exists():
         for row in rows:
             evaluate(row, "--only_check_args")  # before hours of training
         start = time.perf_counter()
-        settings = (f"--flagfile={options.base}", records, *rows[0].train_flags, f"--seed={seed}")
-        call("train", directory / "train.log", *settings, f"--work_dir={directory}")
+        words = (f"--flagfile={options.base}", records, *rows[0].train_flags, f"--seed={seed}")
+        call("train", directory / "train.log", *words, f"--work_dir={directory}")
         seconds.write_text(f"{time.perf_counter() - start:.0f}\n")
     results = []
     for row in rows:
@@ -112,7 +125,7 @@ def run(options, rows, seed, training):
         if not metrics.exists():
             evaluate(row)
         known = int(seconds.read_text()) if seconds.exists() else None
-        results += results_of(row, seed, metrics, known)
+        results += results_of(row, seed, settings[row.name], metrics, known)
     return results
 
 
@@ -131,17 +144,18 @@ def call(script, log, *arguments):
         raise UserError(f"{script}.py failed: {reason} ({log})")
 
 
-def write(work_dir, results):
-    """The results so far, as files."""
+def write(options, results, settings):
+    """The results so far, as files: all in results.csv, those of these rows and seeds elsewhere."""
     from dmls_tf.evaluation import studies
 
-    work_dir = pathlib.Path(work_dir)
+    work_dir = pathlib.Path(options.work_dir)
+    shown = [r for r in results if r["row"] in settings and r["seed"] in options.seeds]
     with writing(work_dir):
         studies.write_results(results, work_dir / "results.csv")
         with replacing(work_dir / "results.md") as temporary:
-            temporary.write_text(studies.markdown(results) + "\n")
+            temporary.write_text(studies.markdown(shown) + "\n")
         with replacing(work_dir / "results.png") as temporary:
-            temporary.write_bytes(studies.figure(results))
+            temporary.write_bytes(studies.figure(shown))
 
 
 if __name__ == "__main__":

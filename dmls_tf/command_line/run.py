@@ -64,7 +64,7 @@ def _parse(argv, required, operands):
     app.define_help_flags()
     flags.DEFINE_flag(HelpFlag())
     try:
-        rest = flags.FLAGS(_with_flag_files(argv))
+        rest = flags.FLAGS(with_flag_files(argv))
     except SystemExit:  # by --help, which absl counts as a failure
         sys.exit(0)
     except flags.UnrecognizedFlagError as error:
@@ -88,7 +88,7 @@ def _parse(argv, required, operands):
     return rest
 
 
-def _with_flag_files(arguments, folder=None, inside=()):
+def with_flag_files(arguments, folder=None, inside=()):
     """The arguments with the lines of flag files in their places.
 
     absl reads them too, but finds a file that another one names only in the working directory.
@@ -107,7 +107,7 @@ def _with_flag_files(arguments, folder=None, inside=()):
             raise OSError(errno.ELOOP, "names itself", str(path))
         lines = [line.strip() for line in path.read_text().splitlines()]
         lines = [line for line in lines if line and not line.startswith(("#", "//"))]
-        expanded += _with_flag_files(lines, path.parent, (*inside, path))
+        expanded += with_flag_files(lines, path.parent, (*inside, path))
     return expanded
 
 

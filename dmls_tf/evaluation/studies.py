@@ -6,6 +6,7 @@ same flags of train.py share a training. Lines that start with # are comments.
 
 import csv
 import dataclasses
+import hashlib
 import json
 import pathlib
 import re
@@ -17,7 +18,7 @@ from dmls_tf.files import replacing
 
 DISTANCE = "3"  # pixels, of the boundary scores
 SCORES = ("pixel_accuracy", "mean_iou", "boundary_accuracy", "boundary_mean_iou", "boundary_f1")
-COLUMNS = ("row", "seed", "kind", "step", "is_final", *SCORES, "train_seconds")
+COLUMNS = ("row", "seed", "settings", "kind", "step", "is_final", *SCORES, "train_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +72,25 @@ def _file_name(name):
     return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", " plus ")).strip("-")
 
 
-def results_of(row, seed, metrics_path, seconds):
+def settings_of(row, base, split):
+    """A short hash of all that decides a row's scores but the records and the seed.
+
+    Args:
+        row: a `Row`.
+        base: words, the flags of train.py that all rows share.
+        split: the name of the one that is scored.
+    """
+    words = json.dumps([base, row.train_flags, row.evaluate_flags, split])
+    return hashlib.sha256(words.encode()).hexdigest()[:8]
+
+
+def results_of(row, seed, settings, metrics_path, seconds):
     """Dicts of `COLUMNS`, one an output that was scored.
 
     Args:
         row: a `Row`.
         seed: of its training.
+        settings: of `settings_of`.
         metrics_path: `metrics.json` of its evaluation.
         seconds: of its training, None where they are not known.
     """
@@ -89,7 +103,7 @@ def results_of(row, seed, metrics_path, seconds):
         output = {key: scores[key] for key in ("kind", "step")}
         output["is_final"] = int(name == metrics["final_output"])
         results.append(
-            {"row": row.name, "seed": seed}
+            {"row": row.name, "seed": seed, "settings": settings}
             | output
             | dict(zip(SCORES, found, strict=True))
             | {"train_seconds": seconds}
@@ -109,30 +123,36 @@ def read_results(path):
     """What `write_results` wrote; nothing if there is no such file.
 
     Raises:
-        UserError: it has other columns.
+        UserError: it has other columns, or is damaged.
     """
     path = pathlib.Path(path)
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        table = csv.DictReader(file)
-        if tuple(table.fieldnames or ()) != COLUMNS:
-            raise UserError(f"{path}: not the results of a study; move it away")
-        return [_typed(result) for result in table]
+    try:
+        with open(path, newline="") as file:
+            table = csv.DictReader(file)
+            if tuple(table.fieldnames or ()) != COLUMNS:
+                raise ValueError("its columns differ")
+            return [_typed(result) for result in table]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: not the results of a study ({error}); move it away") from error
 
 
 def _typed(result):
-    seconds = result["train_seconds"]
-    return (
-        result
-        | {name: int(result[name]) for name in ("seed", "step", "is_final")}
-        | {name: float(result[name]) for name in SCORES}
-        | {"train_seconds": int(seconds) if seconds else None}
-    )
+    types = {"seed": int, "step": int, "is_final": int, "train_seconds": int}
+    types |= dict.fromkeys(SCORES, float)
+    return result | {
+        name: known(result[name]) if result[name] else None for name, known in types.items()
+    }
 
 
 def merged(results, new, rows):
-    """Results with newer ones in their place, in the order of a list of `Row`; others come last."""
+    """Results with newer ones in the place of the old, those of the same row and seed.
+
+    Args:
+        results, new: lists of dicts of `COLUMNS`.
+        rows: a list of `Row`, whose order is that of the result; other rows come last.
+    """
     replaced = {(result["row"], result["seed"]) for result in new}
     kept = [result for result in results if (result["row"], result["seed"]) not in replaced]
     place = {row.name: i for i, row in enumerate(rows)}
@@ -162,8 +182,8 @@ def figure(results):
     for score, title in (("mean_iou", "mean IoU, %"), ("boundary_accuracy", "boundary, 3 px, %")):
         panels[title] = {
             name: {
-                "before": [100 * result[score] for result in before],
-                "prediction": [100 * result[score] for result in final],
+                "before": _percentages(before, score),
+                "prediction": _percentages(final, score),
             }
             for name, final, before in _grouped(results)
         }
@@ -180,9 +200,13 @@ def _grouped(results):
         yield name, final, [result for result in coarse if result["step"] in steps]
 
 
+def _percentages(results, score):
+    return [100 * result[score] for result in results if result[score] is not None]
+
+
 def _spread(results, score):
     """`56.7`, or with several results `56.7 (56.1 to 57.3)`; nothing for none."""
-    values = [100 * result[score] for result in results]
+    values = _percentages(results, score)
     if not values:
         return ""
     mean = f"{statistics.mean(values):.1f}"

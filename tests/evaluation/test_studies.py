@@ -34,7 +34,8 @@ def results():
         ):
             scores = dict.fromkeys(studies.SCORES, value)
             output = {"kind": kind, "step": step, "is_final": is_final}
-            found.append({"row": row, "seed": seed} | output | scores | {"train_seconds": 7})
+            row_of_seed = {"row": row, "seed": seed, "settings": "ab"}
+            found.append(row_of_seed | output | scores | {"train_seconds": 7})
     return found
 
 
@@ -68,15 +69,16 @@ def test_the_table_has_means_and_ranges_before_and_after():
 
 def test_results_are_read_as_they_were_written(tmp_path):
     path, written = tmp_path / "results.csv", results()
-    written[0]["train_seconds"] = None
+    written[0] |= {"train_seconds": None, "boundary_f1": None}
     for result in written:
         result["seed"] = int(result["seed"])
     assert studies.read_results(path) == []
     studies.write_results(written, path)
     assert studies.read_results(path) == written
-    path.write_text("row,score\n")
-    with pytest.raises(UserError, match="results.csv: not the results of a study"):
-        studies.read_results(path)
+    for damaged in ("row,score\n", path.read_text().replace("0.5", "half")):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match="results.csv: not the results of a study"):
+            studies.read_results(path)
 
 
 def test_results_of_other_rows_and_seeds_are_kept():
@@ -143,6 +145,8 @@ def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path):
     shutil.rmtree(work_dir / "plain")
     assert "| plain + longer | 1 |" in succeeded(run_here("scripts/ablate.py", *arguments))
     assert not (work_dir / "plain").exists()
+    other_split = run_here("scripts/ablate.py", *arguments, "--val_split=train")
+    failed(other_split, "results.csv: the row 'plain' has results of other flags; give it another")
     failed(run_here("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
     failed(run_here("scripts/ablate.py", *arguments, "--seeds=0,x"), "must be whole", code=2)
     failed(run_here("scripts/ablate.py", *arguments, f"--work_dir={rows}"), "is in the way")
