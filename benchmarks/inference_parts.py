@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from dmls_tf.layers import MultiphaseLevelSet
+from dmls_tf.models.dfcn import reduced
 from dmls_tf.models.dmls import with_settings
 from dmls_tf.ops.banded_distance import signed_distance_phases_first
 
@@ -44,8 +45,7 @@ def later_pieces(model, image, encoded, decoded):
     stride, resize, likelihood = model.config.level_set_stride, model.resize, model.likelihood
 
     def prepare(image, features):
-        small = ops.average_pool(image, stride, stride, padding="same") if stride > 1 else image
-        return likelihood.prepare(small / 127.5 - 1.0, features, training=False)
+        return likelihood.prepare(reduced(image, stride) / 127.5 - 1.0, features, training=False)
 
     def prior(evolved):
         prediction = model.dfcn.prior_of(ops.softmax(evolved, axis=-1), stride, encoded)

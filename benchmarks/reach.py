@@ -2,10 +2,10 @@
 
 .venv/bin/python -m benchmarks.reach --model=runs/camvid/model.keras --records_dir=records/camvid
 
-Of the pixels that S labels wrongly in a split, the share from which the nearest pixel that S gives
-their true class lies within a distance: so far the contour of that class would have to travel. The
-rest are pixels of classes that S finds nowhere in the image, which no contour reaches. Distances
-are in pixels of the image at the model's working size. Needs SciPy.
+Of the pixels that an output labels wrongly in a split, the share from which the nearest pixel
+that it gives their true class lies within a distance: so far the contour of that class would have
+to travel. The rest are pixels of classes that it finds nowhere in the image, which no contour
+reaches. Distances are in pixels of the image at the model's working size. Needs SciPy.
 """
 
 import numpy as np
@@ -26,11 +26,12 @@ def main(model: str, records_dir: str, split: str = "val"):
     network = load_dmls(model)
     config = InferenceConfig().sized_for(network.metadata)
     predict = model_predictor([network], records_dir, config)
-    distances, height = {}, config.working_size[0]
+    distances = {}
     for example in read_split(records_dir, split).as_numpy_iterator():
         label = example["label"]
         for output, found in predict(example).items():
             travelled = distances_to_travel(found, label, network.config.num_classes)
+            height = config.working_size[0] if config.working_size else len(label)
             distances.setdefault(output.name, []).append(travelled * height / len(label))
     rows = []
     for name, parts in distances.items():

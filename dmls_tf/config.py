@@ -13,6 +13,7 @@ of the commands are derived from them (see `dmls_tf.settings`). All are checked 
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 from dmls_tf.errors import UserError
 from dmls_tf.settings import (
@@ -31,7 +32,8 @@ from dmls_tf.settings import (
 
 BACKBONES = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152", "mobilenetv2")
 LIKELIHOODS = ("learned", "gaussian", "adaptive", "scores", "scores+adaptive")
-MIN_SIDE = 32  # pixels of an image; some encoders have no map left of smaller ones
+MIN_SIDE = 32  # pixels of a working size
+MIN_ENCODED_SIDE = {"dfcn": 17, "fcn8s": 32}  # pixels; of smaller images no map would be left
 WORKING_SIZE = Rule(
     f"height,width of at least {MIN_SIDE} pixels",
     lambda size: isinstance(size, tuple) and min(size) >= MIN_SIDE,
@@ -47,8 +49,8 @@ class LevelSetConfig(Settings):
 
     initial_phi: str = setting(
         "distance",
-        "distance: signed distance to the coarse segmentation (the paper; band, temperature and "
-        "straight_through belong to it); margin: how far the other classes' logits lead.",
+        "distance: signed distance to the coarse segmentation, the paper's; margin: minus the lead "
+        "of a class's coarse logit, where band, temperature and straight_through mean nothing.",
         one_of("distance", "margin"),
     )
     band: int = setting(8, "Half-width of the band of signed distances, pixels.", POSITIVE)
@@ -104,8 +106,8 @@ class ModelConfig(Settings):
     width_multiplier: float = setting(1.0, "Of the encoder's channels; 1 as published.", POSITIVE)
     network_stride: int = setting(
         1,
-        "Factor by which the image is reduced for the DFCN; the likelihood and the level sets see "
-        "it as it is.",
+        "Factor by which the image is reduced for the DFCN, from where its strides count; the "
+        "likelihood and the level sets have level_set_stride.",
         one_of(1, 2, 4),
     )
     decoder_stride: int = setting(4, "Stride of the decoder's logits.", one_of(2, 4))
@@ -146,6 +148,19 @@ class ModelConfig(Settings):
             raise UserError("prior_entry must be image with fcn8s, got 'decoder'")
         if self.level_set:
             self.evolution_of(1)  # which checks it
+
+    @property
+    def min_side(self) -> int:
+        """Height and width that an image needs, pixels."""
+        return MIN_ENCODED_SIDE[self.network] * self.network_stride
+
+    def check_size(self, size: Sequence[float]) -> None:
+        """Raises a `UserError` if a height or width, pixels, is below `min_side`."""
+        if any(side < self.min_side for side in size):
+            raise UserError(
+                f"images must be at least {self.min_side} pixels high and wide for this network, "
+                f"got {' x '.join(f'{side:g}' for side in size)}"
+            )
 
     def evolution_of(self, step: int) -> LevelSetConfig:
         """The level sets of recurrent step k = 1..K. Needs a `level_set`."""

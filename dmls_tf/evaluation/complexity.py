@@ -29,7 +29,7 @@ def complexity(config, size):
     """
     model = build_dmls(config)
     dfcn = model.dfcn
-    image = _reduced(size, config.network_stride)
+    image = _reduced_spec(size, config.network_stride)
     entry = _output_specs(dfcn.stem, image)
     *skips, deepest = _output_specs(dfcn.body, entry)
     features = [*skips, _output_specs(dfcn.decoder_entry, deepest)]
@@ -42,7 +42,7 @@ def complexity(config, size):
         ),
     ]
     if model.likelihood:
-        small = _reduced(size, config.level_set_stride)
+        small = _reduced_spec(size, config.level_set_stride)
         _, last = _output_specs(dfcn.decoder, features)
         once, per_step = _likelihood_flops(model.likelihood, small, entry, config.num_classes, last)
         parts.insert(1, Part("likelihood, image part (once)", 0, once))
@@ -50,7 +50,7 @@ def complexity(config, size):
     return parts
 
 
-def _reduced(size, stride):
+def _reduced_spec(size, stride):
     """The specification of an image of this size, averaged over squares of `stride` pixels."""
     return tf.TensorSpec([1, *(-(-side // stride) for side in size), 3])
 

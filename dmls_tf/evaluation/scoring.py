@@ -80,7 +80,8 @@ def model_predictor(models, records_dir, config):
         return results
 
     outputs = {output.name: output for model in models for output in last_of(model)}
-    segment = make_segmenter(network, info.num_classes, config.sized_for(models[0].metadata))
+    config, check_size = config.sized_for(models[0].metadata), models[0].config.check_size
+    segment = make_segmenter(network, info.num_classes, config, check_size=check_size)
 
     def predict(example):
         found = segment(example["image"])

@@ -39,7 +39,9 @@ def local_segmenter(model, config):
         return {name: model(images, training=False)[name]}
 
     config = config.sized_for(model.metadata)
-    segment = make_segmenter(network, model.config.num_classes, config, confidence=True)
+    segment = make_segmenter(
+        network, model.config.num_classes, config, True, model.config.check_size
+    )
     return lambda image: segment(image)[name]
 
 

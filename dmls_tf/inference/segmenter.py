@@ -16,7 +16,7 @@ STRIP_PIXELS = 2**18
 MAX_LOGITS = 50_000_000  # of a window: 1024 x 2048 pixels of 23 classes, 877 x 877 of 65
 
 
-def make_segmenter(network, num_classes, config, confidence=False):
+def make_segmenter(network, num_classes, config, confidence=False, check_size=None):
     """A function from an image, uint8 `[H, W, 3]`, to {output: `Segmentation`}.
 
     Args:
@@ -25,6 +25,7 @@ def make_segmenter(network, num_classes, config, confidence=False):
         num_classes: N.
         config: an `InferenceConfig`, whose `image_size` is not "model".
         confidence: whether it is asked for.
+        check_size: `ModelConfig.check_size` of the network, called for each image; None: no check.
 
     >>> from dmls_tf.config import InferenceConfig
     >>> def bright(images):
@@ -53,6 +54,9 @@ def make_segmenter(network, num_classes, config, confidence=False):
 
     def segment(image):
         size = window_size(image.shape[:2], num_classes, config)
+        if check_size:
+            seen = working_size or np.minimum(image.shape[:2], size)
+            check_size([min(config.scales) * side for side in seen])
         if working_size or all(np.less_equal(image.shape[:2], size)):
             return _joined([whole(image)])
         return _joined(map(reduce, _rows(window, image, size, config.overlap)))

@@ -14,13 +14,11 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
-from dmls_tf.errors import UserError
 from dmls_tf.layers.resize import ResizeLike
 from dmls_tf.models.backbones import build_backbone
 from dmls_tf.models.fcn8s import build_fcn8s_decoder
 
 SKIP_CHANNELS = 48
-MIN_SIDE = 17  # pixels; MobileNetV2 has no map left of smaller images
 
 
 class ImageScaling(keras.layers.Layer):
@@ -120,14 +118,9 @@ class DFCN(keras.layers.Layer):
         """What all steps share, from images `[B, H, W, 3]`, 0..255: an `Encoded`.
 
         Raises:
-            UserError: images that are known to be smaller than `MIN_SIDE`.
+            UserError: images that are known to be smaller than `config.min_side`.
         """
-        limit = MIN_SIDE * self.config.network_stride
-        if min(side or limit for side in images.shape[1:3]) < limit:
-            raise UserError(
-                f"images must be at least {limit} pixels high and wide for this network, got "
-                f"{images.shape[1]} x {images.shape[2]}"
-            )
+        self.config.check_size([side for side in images.shape[1:3] if side])
         images = reduced(images, self.config.network_stride)
         image_features = self.stem(self.scaling(images), training=training)
         if not self.prior_at_decoder:
@@ -161,7 +154,7 @@ class DFCN(keras.layers.Layer):
 
 
 def reduced(images, stride):
-    """Images averaged over squares of `stride` pixels."""
+    """Images `[B, H, W, C]` averaged over squares: `[B, ceil(H / stride), ceil(W / stride), C]`."""
     if stride == 1:
         return images
     return ops.average_pool(images, stride, stride, padding="same")

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import dmls_tf
+from dmls_tf.config import MIN_SIDE
 from dmls_tf.errors import UserError
 from dmls_tf.files import flush_to_disk, writing
 from dmls_tf.serving.acceptance import Unservable, accept
@@ -73,6 +74,7 @@ def model_card(model, config, scores=None):
         "trained_on": metadata.get("dataset"),
         "scores": scores,
         "recurrent_steps": model.config.recurrent_steps,
+        "min_side": max(MIN_SIDE, model.config.min_side),
         "parameters": model.count_params(),
         "network": dataclasses.asdict(model.config),
         "serving": dataclasses.asdict(config),

@@ -18,7 +18,6 @@ import math
 
 import tensorflow as tf
 
-from dmls_tf.config import MIN_SIDE
 from dmls_tf.images.decoding import read_image
 from dmls_tf.images.drawing import LINE_PER_PIXELS
 from dmls_tf.inference.segmenter import reduce_logits, to_size
@@ -32,11 +31,10 @@ def make_signatures(network, card, config):
 
     Args:
         network: a function from images, float32 `[B, h, w, 3]`, 0..255, to logits `[B, h, w, N]`.
-        card: the model card, {field: JSON types}; see `dmls_tf.serving.export`.
+        card: the model card, {field: JSON types}, with `classes`, `palette` and `min_side`.
         config: a `ServingConfig`.
     """
     palette = tf.constant(card["palette"], tf.uint8)
-    min_side = MIN_SIDE * card["network"]["network_stride"]
 
     def segment(image_bytes, tolerant=False):
         images, sizes, errors = _read_files(image_bytes, config)
@@ -78,7 +76,7 @@ def make_signatures(network, card, config):
         return {"overlay_png_bytes": drawn, "height": sizes[:, 0], "width": sizes[:, 1]}
 
     def tensors(images):
-        logits = network(_checked_pixels(images, config, min_side))
+        logits = network(_checked_pixels(images, config, card["min_side"]))
         return {"labels": tf.argmax(logits, axis=-1, output_type=tf.int32), "logits": logits}
 
     def about(fields):

@@ -85,10 +85,10 @@ def distribute(strategy, make_batches):
 
 
 def barrier(strategy):
-    """Waits until every worker is here, and knows it.
+    """Waits until every worker is here, and knows that all are.
 
-    Whoever ends right after a collective operation may take its last message along, so that
-    another worker waits for it in vain. Hence the second wait, whose outcome tells nothing.
+    A worker that ends right after a collective operation may close its connections before the
+    others have its last message. A second wait, whose outcome does not matter, prevents that.
 
     Raises:
         LOST_WORKER: one of these errors, where a worker has ended before.

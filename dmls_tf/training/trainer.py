@@ -69,6 +69,8 @@ def train(records_dir, splits, configs, work_dir, strategy, may_grow=True):
         Stopped: a signal came; the state is saved.
     """
     work_dir = pathlib.Path(work_dir)
+    model_config, data_config, _ = configs
+    model_config.check_size(data_config.crop_size or data_config.image_size or ())
     settings = _settings(records_dir, splits, *configs)
     epochs_before = check(work_dir, settings)
     if epochs_before and not may_grow:

@@ -1,5 +1,6 @@
 """Windows, scales and mirrors around toy networks whose right answer is known."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmls_tf.config import InferenceConfig
+from dmls_tf.config import InferenceConfig, ModelConfig
 from dmls_tf.errors import UserError
 from dmls_tf.inference import segmenter
 from dmls_tf.inference.segmenter import (
@@ -152,6 +153,24 @@ def test_windows_are_as_large_as_the_logits_may_be():
     assert window_size((3000, 4000), 65, NATIVE) == (877, 877)
     assert window_size((3000, 4000), 65, InferenceConfig(window=(90, 99))) == (90, 99)
     assert window_size((1024, 2048), 19, InferenceConfig(scales=(0.5, 2.0))) == (811, 811)
+
+
+@pytest.mark.parametrize(
+    ("size", "changes", "is_large_enough"),
+    [
+        ((34, 40), {}, True),
+        ((33, 40), {}, False),
+        ((40, 60), {"scales": (1.0, 0.75)}, False),
+        ((80, 80), {"window": (32, 64)}, False),
+        ((20, 20), {"image_size": (40, 40)}, True),
+    ],
+)
+def test_views_are_as_large_as_the_network_needs(size, changes, is_large_enough):
+    check_size = ModelConfig(num_classes=3, network_stride=2).check_size
+    config = dataclasses.replace(NATIVE, **changes)
+    segment = make_segmenter(channels, 3, config, check_size=check_size)
+    with contextlib.nullcontext() if is_large_enough else pytest.raises(UserError, match="34 pix"):
+        segment(np.zeros((*size, 3), np.uint8))
 
 
 def test_a_size_is_needed():

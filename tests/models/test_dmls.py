@@ -137,6 +137,17 @@ def test_the_dfcn_may_see_a_smaller_image_than_the_level_sets(prior_entry, level
         half(images[:, :33])
 
 
+@pytest.mark.parametrize(
+    "settings", [{"backbone": "mobilenetv2"}, {"network": "fcn8s", "level_set": None}]
+)
+def test_images_may_be_reduced_to_a_quarter(settings, rng):
+    model = build_dmls(ModelConfig(**SMALL | settings | {"network_stride": 4}))
+    outputs = values(model(images_of(rng, 131, 150)))
+    for output in outputs.values():
+        assert output.shape == (1, 131, 150, 5)
+        assert np.isfinite(output).all()
+
+
 def num_convolutions(model):
     function = tf.function(lambda x: model(x, training=False)[model.final_output])
     graph = function.get_concrete_function(tf.TensorSpec([1, 64, 64, 3])).graph

@@ -285,6 +285,10 @@ def test_settings_that_exclude_one_another_are_told(synthetic_records, tmp_path)
     model = dataclasses.replace(PLAIN, network="fcn8s")
     with pytest.raises(UserError, match="remat does not go with fcn8s"):
         one_step(tmp_path, synthetic_records, config, model)
+    model = dataclasses.replace(PLAIN, network_stride=2)
+    with pytest.raises(UserError, match="at least 34 pixels .* for this network, got 24 x 32"):
+        train_in(tmp_path / "run", synthetic_records, SGD, model)
+    assert not (tmp_path / "run").exists()
 
 
 def test_stages_are_read_from_words():
