@@ -106,7 +106,7 @@ def synthetic_records(shared):
 @pytest.fixture(scope="session")
 def trained(shared, synthetic_records):
     """A `model.keras` for the synthetic scenes, not trained at all; K = 2, 48 x 64."""
-    from dmls_tf.config import DataConfig, ModelConfig
+    from dmls_tf.config import DataConfig, LevelSetConfig, ModelConfig
     from dmls_tf.datasets import DatasetInfo
     from dmls_tf.models import build_dmls
     from dmls_tf.training.preparation import describe
@@ -115,7 +115,12 @@ def trained(shared, synthetic_records):
         keras.utils.set_random_seed(0)  # it is made before a test is seeded
         info = DatasetInfo.load(synthetic_records)
         config = ModelConfig(
-            info.num_classes, backbone="vgg16", width_multiplier=0.0625, recurrent_steps=2
+            info.num_classes,
+            backbone="vgg16",
+            width_multiplier=0.0625,
+            decoder_channels=16,
+            recurrent_steps=2,
+            level_set=LevelSetConfig(evolution_steps=1),
         )
         metadata = describe(info, DataConfig(image_size=(48, 64)), "train")
         build_dmls(config, metadata).save(path)
