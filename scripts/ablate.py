@@ -48,8 +48,7 @@ def main(options):
     rows = studies.read_rows(options.rows)
     make_directory(options.work_dir)
     results = studies.read_results(pathlib.Path(options.work_dir) / "results.csv")
-    base = command_line.with_flag_files([f"--flagfile={options.base}"])
-    settings = {row.name: studies.settings_of(row, base, options.val_split) for row in rows}
+    settings = settings_of(rows, options)
     check_settings(results, settings, options.work_dir)
     done = {(result["seed"], result["row"]) for result in results}
     todo = [(seed, row) for seed in options.seeds for row in rows if (seed, row.name) not in done]
@@ -78,6 +77,17 @@ def main(options):
         raise UserError(f"{faults} of {len(tasks)} trainings failed, see above")
     write(options, results, settings)
     print((pathlib.Path(options.work_dir) / "results.md").read_text())
+
+
+def settings_of(rows, options):
+    """{name of a row: hash of all its flags}."""
+    from dmls_tf.evaluation import studies
+
+    try:
+        base = command_line.with_flag_files([f"--flagfile={options.base}"])
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--base={options.base}: cannot be read: {error}") from error
+    return {row.name: studies.settings_of(row, base, options.val_split) for row in rows}
 
 
 def check_settings(results, settings, work_dir):

@@ -148,5 +148,6 @@ def test_a_study_runs_fails_and_goes_on(synthetic_records, tmp_path):
     other_split = run_here("scripts/ablate.py", *arguments, "--val_split=train")
     failed(other_split, "results.csv: the row 'plain' has results of other flags; give it another")
     failed(run_here("scripts/ablate.py", *arguments, "--rows=none.rows"), "none.rows", "no such")
+    failed(run_here("scripts/ablate.py", *arguments, "--base=no.flags"), "--base=no.flags: cannot")
     failed(run_here("scripts/ablate.py", *arguments, "--seeds=0,x"), "must be whole", code=2)
     failed(run_here("scripts/ablate.py", *arguments, f"--work_dir={rows}"), "is in the way")
