@@ -75,12 +75,13 @@ def main(options):
         pool.shutdown(cancel_futures=True)
     if faults:
         raise UserError(f"{faults} of {len(tasks)} trainings failed, see above")
-    write(options, results, settings)
+    if not tasks:  # the table and the figure may be missing or of other rows
+        write(options, results, settings)
     print((pathlib.Path(options.work_dir) / "results.md").read_text())
 
 
 def settings_of(rows, options):
-    """{name of a row: hash of all its flags}."""
+    """A dict from the name of each row to the hash of all its flags."""
     from dmls_tf.evaluation import studies
 
     try:

@@ -133,8 +133,7 @@ class DFCN(keras.layers.Layer):
         if stride == self.entry_stride:
             return prediction
         if stride < self.entry_stride:
-            ratio = self.entry_stride // stride
-            prediction = ops.average_pool(prediction, ratio, ratio, padding="same")
+            prediction = reduced(prediction, self.entry_stride // stride)
         return self.resize([prediction, encoded.entry])
 
     def call(self, encoded, prior=None, training=None):
@@ -153,11 +152,11 @@ class DFCN(keras.layers.Layer):
         return [*skips, self.decoder_entry(deepest)]
 
 
-def reduced(images, stride):
-    """Images `[B, H, W, C]` averaged over squares: `[B, ceil(H / stride), ceil(W / stride), C]`."""
+def reduced(maps, stride):
+    """Maps `[B, H, W, C]` averaged over squares: `[B, ceil(H / stride), ceil(W / stride), C]`."""
     if stride == 1:
-        return images
-    return ops.average_pool(images, stride, stride, padding="same")
+        return maps
+    return ops.average_pool(maps, stride, stride, padding="same")
 
 
 def build_prior_convolution(first, num_classes):
