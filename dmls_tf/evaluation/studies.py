@@ -120,7 +120,7 @@ def write_results(results, path):
 
 
 def read_results(path):
-    """What `write_results` wrote; nothing if there is no such file.
+    """Reads the file of `write_results`; an empty list if it is missing.
 
     Raises:
         UserError: it has other columns, or is damaged.
