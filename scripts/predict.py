@@ -80,7 +80,7 @@ def make_segmenter(options):
     model = trained_model.load(options.model)
     segment = local_segmenter(model, command_line.make(InferenceConfig))
     classes, palette = model.metadata["classes"], model.metadata["palette"]
-    return lambda photo: segment(photo.image), classes, palette
+    return lambda photo: segment(photo.image, photo.name), classes, palette
 
 
 def connect(options):

@@ -35,7 +35,7 @@ def main(options):
     def predictions():
         for name, image in submission_options.named_images(options):
             sizes.append((name, image.shape[:2]))
-            yield name, segment(image).labels
+            yield name, segment(image, name).labels
 
     write_submission(options.output, predictions(), DatasetInfo.load(options.records_dir).spec)
     submission_options.check(options.output, sizes, options)

@@ -84,7 +84,7 @@ def model_predictor(models, records_dir, config):
     segment = make_segmenter(network, info.num_classes, config, check_size=check_size)
 
     def predict(example):
-        found = segment(example["image"])
+        found = segment(example["image"], example["filename"].decode(errors="replace"))
         return {output: found[name].labels for name, output in outputs.items()}
 
     return predict

@@ -29,6 +29,13 @@ def open_image(content):
         return Image.open(io.BytesIO(content))
 
 
+def unreadable(error, kind="image"):
+    """What is wrong with a file that Pillow refused with this error."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
+    return f"not a readable {kind}"
+
+
 def as_png(content, name):
     """A PNG of an image file of any format that Pillow reads.
 
@@ -42,7 +49,8 @@ def as_png(content, name):
         The bytes of an 8-bit PNG, grey or RGB.
 
     Raises:
-        DamagedFile: Pillow cannot read it, it holds several images, or 32 bits per channel.
+        DamagedFile: Pillow cannot read it or finds it too large, it holds several images, or 32
+            bits per channel.
     """
     try:
         image = open_image(content)
@@ -50,7 +58,7 @@ def as_png(content, name):
         image = ImageOps.exif_transpose(image)
     except Exception as error:  # Pillow raises what its parsers meet
         hint = "; HEIC needs pip install pillow-heif" if b"ftyphei" in content[:16] else ""
-        raise DamagedFile(f"{name}: not a readable image{hint}") from error
+        raise DamagedFile(f"{name}: {unreadable(error)}{hint}") from error
     if count > 1:
         raise DamagedFile(f"{name}: holds {count} images; save them one by one")
     if image.mode in ("F", "I"):

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from dmls_tf.datasets.label_table import UNLABELLED, Key, key_of
 from dmls_tf.datasets.spec import Color
 from dmls_tf.errors import UserError
-from dmls_tf.images.formats import open_image
+from dmls_tf.images.formats import open_image, unreadable
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 LABEL_ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".json", ".jpg", ".jpeg")
@@ -168,7 +168,7 @@ def _open(content, name):
             open_image(content).verify()  # checksums
             image.load()
     except Exception as error:  # Pillow raises what its parsers meet
-        raise UserError(f"{name}: not a readable label image") from error
+        raise UserError(f"{name}: {unreadable(error, 'label image')}") from error
     if image.format not in LOSSLESS or image.info.get("compression") == "jpeg":
         raise UserError(
             f"{name}: a label compressed as {image.format}, whose loss mixes the classes; "

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dmls_tf.errors import UserError
-from dmls_tf.images.formats import PNG
+from dmls_tf.images.formats import PNG, unreadable
 
 GREY, UP = 0, 2  # colour type; filter type
 
@@ -33,8 +33,9 @@ def read_label(file, name=None):
             return np.asarray(image)
     except FileNotFoundError as error:
         raise UserError(f"{name}: no such file") from error
-    except (OSError, SyntaxError) as error:  # Pillow's error for a broken PNG
-        raise UserError(f"{name}: not a readable label map (a PNG of class ids)") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        kind = "label map (a PNG of class ids)"
+        raise UserError(f"{name}: {unreadable(error, kind)}") from error
 
 
 def png_bytes(pixels, palette=None):

@@ -17,7 +17,7 @@ import warnings
 from PIL import ExifTags, Image
 
 from dmls_tf.errors import UserError
-from dmls_tf.images.formats import as_png, is_jpeg_or_png, open_image
+from dmls_tf.images.formats import as_png, is_jpeg_or_png, open_image, unreadable
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 GREY, PALETTE = 0, 3  # PNG colour types
@@ -208,4 +208,4 @@ def _open(path, content):
     try:
         return open_image(content)
     except Exception as error:  # Pillow raises what its parsers meet
-        raise UserError(f"{path}: not a readable image") from error
+        raise UserError(f"{path}: {unreadable(error)}") from error

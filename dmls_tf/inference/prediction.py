@@ -27,22 +27,22 @@ from dmls_tf.inference.segmenter import make_segmenter
 
 
 def local_segmenter(model, config):
-    """A function from an image, uint8 `[H, W, 3]`, to its `Segmentation`, with confidence.
+    """A function from an image, uint8 `[H, W, 3]`, and its name to its `Segmentation`.
 
     Args:
         model: a `DMLS`.
         config: an `InferenceConfig`.
     """
-    name = model.final_output
+    output = model.final_output
 
     def network(images):
-        return {name: model(images, training=False)[name]}
+        return {output: model(images, training=False)[output]}
 
     config = config.sized_for(model.metadata)
     segment = make_segmenter(
         network, model.config.num_classes, config, True, model.config.check_size
     )
-    return lambda image: segment(image)[name]
+    return lambda image, name="image": segment(image, name)[output]
 
 
 def predict_files(segment, files, writer, workers=1):

@@ -10,6 +10,7 @@ reduced to class ids strip by strip.
 import numpy as np
 import tensorflow as tf
 
+from dmls_tf.errors import DamagedFile, UserError
 from dmls_tf.inference.segmentation import Segmentation
 
 STRIP_PIXELS = 2**18
@@ -17,7 +18,7 @@ MAX_LOGITS = 50_000_000  # of a window: 1024 x 2048 pixels of 23 classes, 877 x 
 
 
 def make_segmenter(network, num_classes, config, confidence=False, check_size=None):
-    """A function from an image, uint8 `[H, W, 3]`, to {output: `Segmentation`}.
+    """A function from an image, uint8 `[H, W, 3]`, and its name to {output: `Segmentation`}.
 
     Args:
         network: a function from an image, float32 `[1, h, w, 3]`, 0..255, to a dict of logits
@@ -25,7 +26,11 @@ def make_segmenter(network, num_classes, config, confidence=False, check_size=No
         num_classes: N.
         config: an `InferenceConfig`, whose `image_size` is not "model".
         confidence: whether it is asked for.
-        check_size: `ModelConfig.check_size` of the network, called for each image; None: no check.
+        check_size: `ModelConfig.check_size` of the network: the working size is checked at once,
+            else the size of each image. None: no check.
+
+    Raises:
+        UserError: the working size is too small; by the function, a `DamagedFile`: the image is.
 
     >>> from dmls_tf.config import InferenceConfig
     >>> def bright(images):
@@ -52,11 +57,20 @@ def make_segmenter(network, num_classes, config, confidence=False, check_size=No
         size = tf.shape(next(iter(logits.values())))[1:3]
         return _reduced(logits, size, confidence)
 
-    def segment(image):
-        size = window_size(image.shape[:2], num_classes, config)
+    def check(seen):
         if check_size:
-            seen = working_size or np.minimum(image.shape[:2], size)
             check_size([min(config.scales) * side for side in seen])
+
+    if working_size:
+        check(working_size)
+
+    def segment(image, name="image"):
+        size = window_size(image.shape[:2], num_classes, config)
+        if not working_size:
+            try:
+                check(np.minimum(image.shape[:2], size))
+            except UserError as error:
+                raise DamagedFile(f"{name}: {error}") from error
         if working_size or all(np.less_equal(image.shape[:2], size)):
             return _joined([whole(image)])
         return _joined(map(reduce, _rows(window, image, size, config.overlap)))

@@ -12,6 +12,7 @@ from dmls_tf.datasets.label_table import UNLABELLED, Row, label_table
 from dmls_tf.errors import UserError
 from dmls_tf.images.formats import as_png
 from dmls_tf.images.label_files import decode_label, decode_panoptic
+from tests.image_files import png_header
 
 IDS = np.array([[0, 1, 1], [3, 0, 3]])
 COLORS = np.array([(0, 0, 0), (128, 0, 0), (7, 7, 7), (0, 128, 64)], np.uint8)
@@ -101,6 +102,8 @@ def test_damaged_files_are_refused():
     for broken in (b"", content[:-20], damaged, b"<html>"):
         with pytest.raises(UserError, match="a: not a readable label image"):
             decode_label(broken, "a")
+    with pytest.raises(UserError, match="a: has more than [0-9,]* pixels"):
+        decode_label(png_header(20_000, 20_000), "a")
 
 
 TABLES = {

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dmls_tf.errors import UserError
 from dmls_tf.images.label_maps import encode_label_png, png_bytes, read_label
+from tests.image_files import png_header
 
 
 @pytest.mark.parametrize("palette", [None, [(i, 0, 255 - i) for i in range(256)]])
@@ -28,6 +29,8 @@ def test_other_files_are_refused(tmp_path, rng):
     (tmp_path / "broken.png").write_bytes(before + b"\xff\xff\xff\xff" + after)
     with pytest.raises(UserError, match="broken.png: not a readable label map"):
         read_label(tmp_path / "broken.png")
+    with pytest.raises(UserError, match="a.png: has more than [0-9,]* pixels"):
+        read_label(io.BytesIO(png_header(20_000, 20_000)), "a.png")
     with pytest.raises(UserError, match="missing.png: no such file"):
         read_label(tmp_path / "missing.png")
 

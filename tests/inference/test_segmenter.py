@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from dmls_tf.config import InferenceConfig, ModelConfig
-from dmls_tf.errors import UserError
+from dmls_tf.errors import DamagedFile, UserError
 from dmls_tf.inference import segmenter
 from dmls_tf.inference.segmenter import (
     edge_weights,
@@ -163,14 +163,22 @@ def test_windows_are_as_large_as_the_logits_may_be():
         ((40, 60), {"scales": (1.0, 0.75)}, False),
         ((80, 80), {"window": (32, 64)}, False),
         ((20, 20), {"image_size": (40, 40)}, True),
+        ((40, 40), {"image_size": (32, 40)}, False),
     ],
 )
 def test_views_are_as_large_as_the_network_needs(size, changes, is_large_enough):
     check_size = ModelConfig(num_classes=3, network_stride=2).check_size
     config = dataclasses.replace(NATIVE, **changes)
-    segment = make_segmenter(channels, 3, config, check_size=check_size)
     with contextlib.nullcontext() if is_large_enough else pytest.raises(UserError, match="34 pix"):
+        segment = make_segmenter(channels, 3, config, check_size=check_size)
         segment(np.zeros((*size, 3), np.uint8))
+
+
+def test_a_small_image_is_named():
+    check_size = ModelConfig(num_classes=3).check_size
+    segment = make_segmenter(channels, 3, NATIVE, check_size=check_size)
+    with pytest.raises(DamagedFile, match="a.png: images must be at least 17 pixels high"):
+        segment(np.zeros((17, 16, 3), np.uint8), "a.png")
 
 
 def test_a_size_is_needed():
