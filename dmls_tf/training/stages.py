@@ -11,7 +11,7 @@ from dmls_tf.config import Stage
 from dmls_tf.errors import UserError
 from dmls_tf.training.strategy import is_chief
 from dmls_tf.training.trainer import train
-from dmls_tf.training.work_dir import MODEL_FILE, publish
+from dmls_tf.training.work_dir import MODEL_FILE, SETTINGS_FILE, publish, ways_on
 
 
 def parse_stages(words):
@@ -41,8 +41,13 @@ def train_stages(stages, records_dir, splits, configs, work_dir, strategy):
 
     Returns:
         The path of `model.keras`, the last stage's.
+
+    Raises:
+        UserError: `work_dir` holds a training without stages, or see `train`.
     """
     work_dir, (model, data, training) = pathlib.Path(work_dir), configs
+    if (work_dir / SETTINGS_FILE).exists():
+        raise UserError(f"{work_dir}: holds a training without stages; {ways_on(work_dir)}")
     for i, stage in enumerate(stages, start=1):
         configs = stage_configs(stage, model, data, training)
         directory = work_dir / f"stage{i}-{stage.name}"

@@ -36,13 +36,17 @@ def check(work_dir, settings):
 
     Raises:
         UserError: it holds a training with other settings; names the first that differs, and how to
-            start from its weights. It has had more epochs already. Its settings cannot be read.
+            start from its weights. It has had more epochs already. Its settings cannot be read. It
+            holds a model without settings.
     """
     work_dir = pathlib.Path(work_dir)
     path = work_dir / SETTINGS_FILE
     if not path.exists():
         if (work_dir / MODEL_FILE).exists():
-            raise UserError(f"{work_dir / MODEL_FILE}: exists; pass --overwrite")
+            raise UserError(
+                f"{work_dir}: holds a model of another training, in stages or from elsewhere; "
+                f"{ways_on(work_dir)}"
+            )
         return None
     try:
         before = _flat(json.loads(path.read_text()))
