@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import ops
 
 from dmls_tf.layers import MultiphaseLevelSet
-from dmls_tf.models.dfcn import reduced
 from dmls_tf.models.dmls import with_settings
 from dmls_tf.ops.banded_distance import signed_distance_phases_first
+from dmls_tf.ops.resize import reduced
 
 LEFT_OUT = {
     "whole": {},
@@ -68,7 +68,7 @@ def later_pieces(model, image, encoded, decoded):
 def level_set_pieces(model, logits, log_f):
     """The layer with its evolution and without, and the distance transform in it."""
     config, num_phases = model.level_set.config, logits.shape[-1]
-    if config.max_phases is not None and config.max_phases < num_phases:
+    if not config.evolves_all(num_phases):
         num_phases = config.max_phases + 1  # all others are one region
     labels = ops.cast(ops.argmax(logits, axis=-1) % num_phases, "int32")
     layers = {

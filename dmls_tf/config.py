@@ -81,6 +81,10 @@ class LevelSetConfig(Settings):
         24, "How many phases evolve, the largest by area; none: all.", POSITIVE
     )
 
+    def evolves_all(self, num_classes: int) -> bool:
+        """Whether `max_phases` is at least this many."""
+        return self.max_phases is None or self.max_phases >= num_classes
+
     def __post_init__(self) -> None:
         super().__post_init__()
         limit = CURVATURE_LIMIT / max(1, self.epsilon) if self.epsilon else FORCE_LIMIT

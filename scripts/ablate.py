@@ -48,7 +48,7 @@ def main(options):
     rows = studies.read_rows(options.rows)
     make_directory(options.work_dir)
     results = studies.read_results(pathlib.Path(options.work_dir) / "results.csv")
-    settings = settings_of(rows, options)
+    settings = hashes_of(rows, options)
     check_settings(results, settings, options.work_dir)
     done = {(result["seed"], result["row"]) for result in results}
     todo = [(seed, row) for seed in options.seeds for row in rows if (seed, row.name) not in done]
@@ -80,7 +80,7 @@ def main(options):
     print((pathlib.Path(options.work_dir) / "results.md").read_text())
 
 
-def settings_of(rows, options):
+def hashes_of(rows, options):
     """A dict from the name of each row to the hash of all its flags."""
     from dmls_tf.evaluation import studies
 
@@ -88,7 +88,7 @@ def settings_of(rows, options):
         base = command_line.with_flag_files([f"--flagfile={options.base}"])
     except (OSError, UnicodeError) as error:
         raise UserError(f"--base={options.base}: cannot be read: {error}") from error
-    return {row.name: studies.settings_of(row, base, options.val_split) for row in rows}
+    return {row.name: studies.settings_hash(row, base, options.val_split) for row in rows}
 
 
 def check_settings(results, settings, work_dir):

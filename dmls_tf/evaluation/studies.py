@@ -72,7 +72,7 @@ def _file_name(name):
     return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", " plus ")).strip("-")
 
 
-def settings_of(row, base, split):
+def settings_hash(row, base, split):
     """A short hash of all that decides a row's scores but the records and the seed.
 
     Args:
@@ -90,7 +90,7 @@ def results_of(row, seed, settings, metrics_path, seconds):
     Args:
         row: a `Row`.
         seed: of its training.
-        settings: of `settings_of`.
+        settings: of `settings_hash`.
         metrics_path: `metrics.json` of its evaluation.
         seconds: of its training, None where they are not known.
     """

@@ -71,14 +71,14 @@ class MultiphaseLevelSet(keras.layers.Layer):
         if log_likelihood is None:
             log_likelihood = ops.log_softmax(logits, axis=-1)
         log_f = _phases_first(log_likelihood)
-        few = config.max_phases is not None and config.max_phases < logits.shape[-1]
+        evolves_all = config.evolves_all(logits.shape[-1])
         labels = ops.cast(argmax(logits, self.portable), "int32")
         if config.initial_phi == "margin":
-            labels = labels if few else None
+            labels = None if evolves_all else labels
             evolved = evolve_margins(_phases_first(logits), log_f, config, labels)
         else:
             slope = None if training is False else self._straight_through(logits)
-            evolve_distances = evolve_largest if few else evolve_all
+            evolve_distances = evolve_all if evolves_all else evolve_largest
             phi = evolve_distances(labels, log_f, slope, config, self.portable)
             evolved = phi / (-2.0 * config.band * config.temperature)
         return ops.transpose(evolved, (0, 2, 3, 1))

@@ -17,6 +17,7 @@ from keras import layers, ops
 from dmls_tf.layers.resize import ResizeLike
 from dmls_tf.models.backbones import build_backbone
 from dmls_tf.models.fcn8s import build_fcn8s_decoder
+from dmls_tf.ops.resize import reduced
 
 SKIP_CHANNELS = 48
 
@@ -150,13 +151,6 @@ class DFCN(keras.layers.Layer):
         """Feature maps, the deepest as the decoder's first convolution leaves it."""
         *skips, deepest = self.body(entry, training=training)
         return [*skips, self.decoder_entry(deepest)]
-
-
-def reduced(maps, stride):
-    """Maps `[B, H, W, C]` averaged over squares: `[B, ceil(H / stride), ceil(W / stride), C]`."""
-    if stride == 1:
-        return maps
-    return ops.average_pool(maps, stride, stride, padding="same")
 
 
 def build_prior_convolution(first, num_classes):

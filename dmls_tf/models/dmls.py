@@ -26,10 +26,11 @@ from dmls_tf.config import ModelConfig
 from dmls_tf.errors import UserError
 from dmls_tf.layers.level_set import MultiphaseLevelSet
 from dmls_tf.layers.resize import ResizeLike
-from dmls_tf.models.dfcn import DFCN, Encoded, reduced
+from dmls_tf.models.dfcn import DFCN, Encoded
 from dmls_tf.models.likelihood import build_likelihood
 from dmls_tf.models.outputs import Output, StepOutputs
 from dmls_tf.models.remat import batch_norms_of, recomputed
+from dmls_tf.ops.resize import reduced
 from dmls_tf.ops.types import as_tensor
 
 

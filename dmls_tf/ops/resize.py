@@ -1,4 +1,4 @@
-"""Bilinear resizing that also works when sizes are known only at run time.
+"""Resizing that also works when sizes are known only at run time.
 
 `keras.ops.image.resize` compares the size with zero in Python, so it cannot be traced by
 TensorFlow for images of unknown size. There, two neighbours are gathered along each axis.
@@ -26,6 +26,22 @@ def resize_bilinear(maps: Tensor, height: int | Tensor, width: int | Tensor) -> 
     if isinstance(height, int) and isinstance(width, int):
         return ops.image.resize(maps, (height, width), data_format="channels_last")
     return _interpolate(_interpolate(maps, height, 1), width, 2)
+
+
+def reduced(maps: Tensor, stride: int) -> Tensor:
+    """Averages over squares of `stride` x `stride` pixels; at the edges over what is there.
+
+    Args:
+        maps: float `[B, H, W, C]`.
+        stride: positive; 1 leaves the maps as they are.
+
+    Returns:
+        `[B, ceil(H / stride), ceil(W / stride), C]`.
+
+    >>> print(np.ravel(reduced(np.array([[[[0.0], [4.0], [5.0]]]], "float32"), 2)))
+    [2. 5.]
+    """
+    return maps if stride == 1 else ops.average_pool(maps, stride, stride, padding="same")
 
 
 def _interpolate(maps: Tensor, size: int | Tensor, axis: int) -> Tensor:
