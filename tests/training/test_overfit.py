@@ -1,4 +1,4 @@
-"""The full model learns eight images by heart: drawn scenes, and real frames."""
+"""The full model learns a few images by heart: drawn scenes, and real frames."""
 
 import csv
 import dataclasses
@@ -58,15 +58,16 @@ def test_eight_drawn_scenes(accuracy_after, tmp_path):
 
 
 @pytest.mark.slow
-def test_eight_camvid_frames(accuracy_after, real_data, tmp_path):
+def test_four_camvid_frames(accuracy_after, real_data, tmp_path):
     source = real_data("camvid")
     for folder in ("train", "trainannot"):
         for split in ("train", "val"):
             target = tmp_path / "frames" / folder.replace("train", split)
             target.mkdir(parents=True)
-            for path in sorted((source / folder).iterdir())[:80:10]:
+            for path in sorted((source / folder).iterdir())[:80:20]:
                 shutil.copy(path, target)
     records = tmp_path / "records"
     arguments = (f"--data_dir={tmp_path / 'frames'}", f"--output_dir={records}")
     succeeded(run_here("data_prep/camvid_to_tfrecord.py", *arguments, "--splits=train,val"))
-    assert accuracy_after(records, "--image_size=72,96", "--steps_per_epoch=120") >= 0.95
+    few = ("--batch_per_replica=4", "--steps_per_epoch=90")
+    assert accuracy_after(records, "--image_size=72,96", *few) >= 0.95

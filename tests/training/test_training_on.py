@@ -97,12 +97,11 @@ def test_a_model_of_other_classes_is_a_better_start_than_none(synthetic_records,
     )
     short = dataclasses.replace(config, steps_per_epoch=20)
     other = dataclasses.replace(PLAIN, num_classes=11)
-    with eagerly():
-        source = train_in(tmp_path / "source", synthetic_records, config)
-        fresh = train_in(tmp_path / "fresh", tmp_path / "records", short, other)
-        assert "new classes" not in capsys.readouterr().out
-        short = dataclasses.replace(short, initial_model=str(source))
-        train_in(tmp_path / "transferred", tmp_path / "records", short, other)
+    source = train_in(tmp_path / "source", synthetic_records, config)
+    fresh = train_in(tmp_path / "fresh", tmp_path / "records", short, other)
+    assert "new classes" not in capsys.readouterr().out
+    short = dataclasses.replace(short, initial_model=str(source))
+    train_in(tmp_path / "transferred", tmp_path / "records", short, other)
     out = capsys.readouterr().out
     assert f"{source}: kept the classes {', '.join(kept)}\n" in out
     assert "new classes: new 0, new 1, new 2, new 3, new 4, new 5, new 6, new 7\n" in out
