@@ -54,7 +54,7 @@ class LevelSetConfig(Settings):
         one_of("distance", "margin"),
     )
     band: int = setting(8, "Half-width of the band of signed distances, pixels.", POSITIVE)
-    evolution_steps: int = setting(3, "Explicit steps of the evolution (eq. 7).", NOT_NEGATIVE)
+    evolution_steps: int = setting(12, "Explicit steps of the evolution (eq. 7).", NOT_NEGATIVE)
     dt: float = setting(
         0.7,
         f"Time step; over several steps at most {FORCE_LIMIT}, with curvature "
