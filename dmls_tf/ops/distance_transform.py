@@ -10,6 +10,7 @@ set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
     [1.  0.5 0.  0.5 1. ]
 """
 
+import math
 from collections.abc import Iterable
 
 from keras import ops
@@ -52,9 +53,11 @@ def euclidean_distance_transform(
     if max_distance is not None and not max_distance > 0:
         raise UserError(f"max_distance must be positive, got {max_distance}")
     spacing = _spacing(sampling)
+    if 0 in mask.shape:
+        return ops.zeros_like(mask, dtype="float32")
     target = ops.equal(mask, ops.cast(0, mask.dtype))
     if max_distance is None or max_distance / min(spacing) > MAX_UNROLLED:
-        distance = _far_distance(target, spacing)
+        distance = _far_distance(target, max_distance or math.inf, spacing)
     else:
         squared = near_squared(target, max_distance, spacing, axes=(1, 2))
         distance = ops.sqrt(ops.cast(squared, "float32"))
@@ -94,15 +97,18 @@ def generalized_distance_transform(
     if cost.dtype != "float64":
         cost = ops.cast(cost, "float32")
     along_y, along_x = _spacing(sampling)
+    if 0 in cost.shape:
+        return cost
     columns = ops.swapaxes(_at_minimiser(cost, along_y), 1, 2)
     return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
 
 
 @compiled
-def _far_distance(target: Tensor, spacing: tuple[float, float]) -> Tensor:
-    """Distances without a limit, infinity where there is no target: `[B, H, W, C]`."""
+def _far_distance(target: Tensor, limit: float, spacing: tuple[float, float]) -> Tensor:
+    """Distances up to a limit, or infinity; beyond, the limit or more: `[B, H, W, C]`."""
     steps = steps_along_first_axis(ops.moveaxis(target, 1, 0))
-    columns = ops.transpose(ops.square(spacing[0] * steps), (1, 2, 0, 3))
+    columns = ops.minimum(ops.square(spacing[0] * steps), limit * limit)
+    columns = ops.transpose(columns, (1, 2, 0, 3))
     return ops.sqrt(ops.swapaxes(lower_envelope(columns, spacing[1]), 1, 2))
 
 

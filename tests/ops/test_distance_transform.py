@@ -93,6 +93,18 @@ def test_only_zero_or_not_counts(dtype):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
+def test_generalized_transform_in_a_graph_of_unknown_size(jit_compile, rng):
+    mask = rng.random((2, 17, 31, 2)) > 0.1
+    function = tf.function(
+        generalized_distance_transform,
+        input_signature=[tf.TensorSpec([None, None, None, None], tf.float32)],
+        jit_compile=jit_compile,
+    )
+    cost = np.where(mask, np.inf, 0).astype(np.float32)
+    np.testing.assert_allclose(np.sqrt(function(cost)), scipy_transform(mask), rtol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("max_distance", [None, 5, 100])
 def test_runs_in_a_graph_of_unknown_size(max_distance, jit_compile, rng):
     mask = rng.random((2, 17, 31, 2)) > 0.1
@@ -235,6 +247,13 @@ def test_no_loop_runs_in_python(transform, rng, monkeypatch):
     for name in ("while_loop", "scan", "map"):
         monkeypatch.setattr(ops, name, in_a_graph(getattr(ops, name)))
     transform(rng.random((1, 9, 11, 1)))
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4, 1), (1, 0, 4, 1), (1, 4, 0, 2), (2, 3, 4, 0)])
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_nothing_gives_nothing(transform, shape):
+    found = transform(np.zeros(shape, np.float32))
+    assert (tuple(found.shape), found.dtype) == (shape, "float32")
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
