@@ -37,14 +37,14 @@ def check(work_dir, settings):
     Raises:
         UserError: it holds a training with other settings; names the first that differs, and how to
             start from its weights. It has had more epochs already. Its settings cannot be read. It
-            holds a model without settings.
+            holds a training in stages, or a model without settings.
     """
     work_dir = pathlib.Path(work_dir)
     path = work_dir / SETTINGS_FILE
     if not path.exists():
-        if (work_dir / MODEL_FILE).exists():
+        if (work_dir / MODEL_FILE).exists() or any(work_dir.glob("stage*-*")):
             raise UserError(
-                f"{work_dir}: holds a model of another training, in stages or from elsewhere; "
+                f"{work_dir}: holds a training in stages, or a model from elsewhere; "
                 f"{ways_on(work_dir)}"
             )
         return None
