@@ -82,7 +82,7 @@ class LevelSetConfig(Settings):
     )
 
     def evolves_all(self, num_classes: int) -> bool:
-        """Whether `max_phases` is at least this many."""
+        """Whether all of so many classes evolve."""
         return self.max_phases is None or self.max_phases >= num_classes
 
     def __post_init__(self) -> None:

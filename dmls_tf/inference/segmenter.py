@@ -30,7 +30,8 @@ def make_segmenter(network, num_classes, config, confidence=False, check_size=No
             else the size of each image. None: no check.
 
     Raises:
-        UserError: the working size is too small; by the function, a `DamagedFile`: the image is.
+        UserError: the working size is too small. The function that is returned raises
+            `DamagedFile` if an image is.
 
     >>> from dmls_tf.config import InferenceConfig
     >>> def bright(images):
