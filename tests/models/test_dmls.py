@@ -16,7 +16,8 @@ SMALL = {
     "width_multiplier": 0.125,
     "decoder_channels": 16,
     "recurrent_steps": 2,
-    "prior_evolution_steps": 3,
+    "level_set": LevelSetConfig(evolution_steps=3),
+    "prior_evolution_steps": 3,  # so that all recurrent steps are alike
 }
 
 
@@ -296,7 +297,8 @@ def test_mixed_precision_keeps_logits_and_level_sets_in_float32(policy, rng):
 
 def test_saved_model_describes_itself(tmp_path, rng):
     metadata = {"classes": list("abcde"), "palette": [[1, 2, 3]] * 5, "image_size": [40, 56]}
-    model = build_dmls(ModelConfig(**SMALL, level_set=LevelSetConfig(rho=0.5)), metadata)
+    config = ModelConfig(**SMALL | {"level_set": LevelSetConfig(rho=0.5)})
+    model = build_dmls(config, metadata)
     path = tmp_path / "model.keras"
     model.save(path)
     again = load_dmls(path)
