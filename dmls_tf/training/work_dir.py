@@ -19,6 +19,7 @@ from dmls_tf.training.checkpoints import epochs_done
 
 MODEL_FILE, SETTINGS_FILE, LOG_FILE = "model.keras", "settings.json", "log.csv"
 CHECKPOINTS, BEST_FILE, TENSORBOARD = "checkpoints", "best.keras", "tensorboard"
+STAGES = "stage*-*"  # their directories
 EPOCHS = "training.epochs"  # may grow
 FREE_SETTINGS = {"training.checkpoint_steps"}  # may differ when a training goes on
 
@@ -42,7 +43,7 @@ def check(work_dir, settings):
     work_dir = pathlib.Path(work_dir)
     path = work_dir / SETTINGS_FILE
     if not path.exists():
-        if (work_dir / MODEL_FILE).exists() or any(work_dir.glob("stage*-*")):
+        if (work_dir / MODEL_FILE).exists() or any(work_dir.glob(f"{STAGES}/{SETTINGS_FILE}")):
             raise UserError(
                 f"{work_dir}: holds a training in stages, or a model from elsewhere; "
                 f"{ways_on(work_dir)}"
@@ -125,7 +126,7 @@ def clear(work_dir):
     work_dir = pathlib.Path(work_dir)
     if work_dir.exists() and not work_dir.is_dir():
         raise UserError(f"{work_dir}: is a file, --work_dir must be a directory")
-    for directory in [work_dir, *work_dir.glob("stage*-*")]:
+    for directory in [work_dir, *work_dir.glob(STAGES)]:
         for name in (MODEL_FILE, SETTINGS_FILE, LOG_FILE, "resolved.flags"):
             (directory / name).unlink(missing_ok=True)
         for name in (CHECKPOINTS, TENSORBOARD):

@@ -16,7 +16,7 @@ from dmls_tf.training.stages import parse_stages, train_stages
 from dmls_tf.training.step import is_kernel, make_average_step
 from dmls_tf.training.strategy import distribute
 from dmls_tf.training.trainer import Training, train
-from dmls_tf.training.work_dir import claim, clear
+from dmls_tf.training.work_dir import check, claim, clear
 from tests.training.runs import DATA, MODEL, PLAIN, SGD, SPLITS, eagerly, rows_of, train_in
 
 
@@ -327,6 +327,9 @@ def test_each_stage_starts_where_the_one_before_ended(synthetic_records, tmp_pat
         train_in(tmp_path, synthetic_records, SGD)
     with pytest.raises(UserError, match="stage1-coarse: holds a training without stages; to start"):
         train_stages(stages, synthetic_records, SPLITS, configs, tmp_path / names[0], strategy)
+    (tmp_path / names[0] / "notes.txt").write_text("the user's own")
+    clear(tmp_path)
+    assert check(tmp_path, {}) is None  # what is left is no training
 
 
 def test_weights_of_another_network_are_refused(synthetic_records, tmp_path):
