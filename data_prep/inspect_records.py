@@ -48,12 +48,12 @@ def main(options, records_dir):
 
 def read_samples(records_dir, split, info, count):
     """(file name, image, label) of records that are spread over a split."""
-    from dmls_tf.records.reading import faults_named, read_split
+    from dmls_tf.records.reading import faults_named, name_of, read_split
 
     every = max(1, info.split(split).num_images // count)
     with faults_named(records_dir, split):
         return [
-            (e["filename"].decode(errors="replace"), e["image"], e["label"])
+            (name_of(e), e["image"], e["label"])
             for e in read_split(records_dir, split).shard(every, 0).take(count).as_numpy_iterator()
         ]
 

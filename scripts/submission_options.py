@@ -24,7 +24,7 @@ def named_images(options):
     """Yields (file name, uint8 `[H, W, 3]`) of each image, with a progress bar."""
     from dmls_tf.images.photos import read_photo
     from dmls_tf.inference.input_files import find_files
-    from dmls_tf.records.reading import faults_named, read_split
+    from dmls_tf.records.reading import faults_named, name_of, read_split
 
     if bool(options.split) == bool(options.images):
         raise UserError("pass either --split or --images")
@@ -40,7 +40,7 @@ def named_images(options):
     total = DatasetInfo.load(options.records_dir).split(options.split).num_images
     with faults_named(options.records_dir, options.split):
         for example in tqdm(examples, total=total, unit="image", dynamic_ncols=True):
-            yield example["filename"].decode(errors="replace"), example["image"]
+            yield name_of(example), example["image"]
 
 
 def _check_names(paths, spec):

@@ -17,7 +17,7 @@ from dmls_tf.evaluation.summable import Summable
 from dmls_tf.inference.segmenter import make_segmenter
 from dmls_tf.metrics import scores_of
 from dmls_tf.models.outputs import Output
-from dmls_tf.records.reading import faults_named, read_split
+from dmls_tf.records.reading import faults_named, name_of, read_split
 
 FROM_FILES = Output("prediction")
 
@@ -47,7 +47,7 @@ class ScoredImage:
     @property
     def name(self):
         """The file name of the image."""
-        return self.example["filename"].decode(errors="replace")
+        return name_of(self.example)
 
 
 def model_predictor(models, records_dir, config):
@@ -84,7 +84,7 @@ def model_predictor(models, records_dir, config):
     segment = make_segmenter(network, info.num_classes, config, check_size=check_size)
 
     def predict(example):
-        found = segment(example["image"], example["filename"].decode(errors="replace"))
+        found = segment(example["image"], name_of(example))
         return {output: found[name].labels for name, output in outputs.items()}
 
     return predict
@@ -134,7 +134,7 @@ def submission_predictor(path, records_dir):
     submission, table = Submission(path, spec), columns_of(spec).astype(np.uint8)
 
     def predict(example):
-        name = example["filename"].decode(errors="replace")
+        name = name_of(example)
         return {FROM_FILES: table[submission.read(name, example["label"].shape)]}
 
     return predict

@@ -52,6 +52,11 @@ def shard_paths(records_dir, split):
     return paths
 
 
+def name_of(example):
+    """The file name of an example's image, of NumPy values."""
+    return example["filename"].decode(errors="replace")
+
+
 def interleaved(paths):
     """Serialised records, in turn from several shards."""
     return tf.data.Dataset.from_tensor_slices(paths).interleave(
