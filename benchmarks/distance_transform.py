@@ -7,6 +7,8 @@ The masks are those of a partition: "not class i" for each of N smooth regions. 
 rounds of a minute of which the median counts, tensorflow-addons in `.venv-addons` (scripts/test.sh
 makes it). Ratios are to its op called with one channel after another, as its documentation shows,
 and with all of them as one batch of images, which runs on every core.
+
+Last come growing images with one zero pixel, in a corner: the largest distances there are.
 """
 
 import contextlib
@@ -19,7 +21,7 @@ import numpy as np
 from benchmarks import addons_transform
 from benchmarks.options import run
 from benchmarks.processes import ROOT, in_child
-from benchmarks.timing import median_ms, medians, table, time_ways
+from benchmarks.timing import median_ms, medians, memory_mib, table, time_ways
 from dmls_tf.errors import UserError
 
 ADDONS = ROOT / ".venv-addons/bin/python"
@@ -63,6 +65,37 @@ def main(size: int = 512, num_classes: int = 19, rounds: int = 3):
     table(f"dmls_tf.ops, {shape}; signed ones against 2N transforms", columns, rows)
     error = in_child(largest_error, size, num_classes)
     print(f"\nLargest difference of the exact transform from SciPy: {error:.1e} pixels")
+    columns = ["SciPy, ms", "TF graph", "TF XLA", "JAX", "memory of TF, MiB", "of JAX"]
+    rows = [(f"{n} x {n}", corner_row(n)) for n in (256, 512, 1024, 2048, 4096)]
+    table("Exact transforms of one zero pixel in a corner, beside SciPy", columns, rows)
+
+
+def corner_row(size):
+    """SciPy's ms, the multiples of it, and the peaks of memory."""
+    tensorflow = in_child(corner, size, backend="tensorflow")
+    jax = in_child(corner, size, backend="jax")
+    ways = [tensorflow[way] / tensorflow["SciPy"] for way in ("TF graph", "TF XLA")]
+    return [
+        tensorflow["SciPy"],
+        *ways,
+        jax["JAX"] / jax["SciPy"],
+        tensorflow["memory"],
+        jax["memory"],
+    ]
+
+
+def corner(size):
+    """{"SciPy" and ways of compiling: ms, "memory": MiB} on the backend of this process."""
+    from keras import ops
+    from scipy import ndimage
+
+    from dmls_tf.ops import euclidean_distance_transform
+
+    mask = np.arange(size * size).reshape(1, size, size, 1) > 0
+    ways = time_ways(euclidean_distance_transform, ops.convert_to_tensor(mask))
+    memory = memory_mib()
+    peer = median_ms(lambda: ndimage.distance_transform_edt(mask[0, ..., 0]))
+    return ways | {"memory": memory, "SciPy": peer}
 
 
 def partition(size, num_classes):
@@ -83,13 +116,19 @@ def ours(size, num_classes):
     """{function and way of compiling: ms} on the backend of this process."""
     from keras import ops
 
-    from dmls_tf.ops import euclidean_distance_transform, signed_distance
+    from dmls_tf.ops import (
+        euclidean_distance_transform,
+        generalized_distance_transform,
+        signed_distance,
+    )
     from dmls_tf.ops.banded_distance import signed_distance_phases_first
 
     mask = ops.convert_to_tensor(masks(size, num_classes))
     labels = ops.convert_to_tensor(partition(size, num_classes))
+    cost = np.random.default_rng(0).uniform(0, size**2, mask.shape).astype(np.float32)
     functions = {
         "exact": (euclidean_distance_transform, mask),
+        "generalized": (generalized_distance_transform, ops.convert_to_tensor(cost)),
         "up to 8": (lambda m: euclidean_distance_transform(m, 8), mask),
         "up to 16": (lambda m: euclidean_distance_transform(m, 16), mask),
         "signed, band 8": (lambda x: signed_distance(x, num_classes, 8), labels),

@@ -18,11 +18,16 @@ from keras import ops
 from dmls_tf.backend import compiled
 from dmls_tf.errors import UserError
 from dmls_tf.ops.banded_distance import near_squared
-from dmls_tf.ops.parabolas import lower_envelope, lower_envelope_argmin, steps_along_first_axis
+from dmls_tf.ops.parabolas import (
+    FAR,
+    lower_envelope,
+    lower_envelope_argmin,
+    steps_along_first_axis,
+)
 from dmls_tf.ops.types import Tensor, as_tensor
 
-# Beyond this many shifts a pass is a loop: unrolled, the graph would grow without a gain.
-MAX_UNROLLED = 64
+# Up to so many pixels shifts are compared; longer distances cost the same whatever their limit.
+MAX_SHIFTS = 64
 
 
 def euclidean_distance_transform(
@@ -56,8 +61,8 @@ def euclidean_distance_transform(
     if 0 in mask.shape:
         return ops.zeros_like(mask, dtype="float32")
     target = ops.equal(mask, ops.cast(0, mask.dtype))
-    if max_distance is None or max_distance / min(spacing) > MAX_UNROLLED:
-        distance = _far_distance(target, max_distance or math.inf, spacing)
+    if max_distance is None or max_distance / min(spacing) > MAX_SHIFTS:
+        distance = _far_distance(target, spacing)
     else:
         squared = near_squared(target, max_distance, spacing, axes=(1, 2))
         distance = ops.sqrt(ops.cast(squared, "float32"))
@@ -96,28 +101,33 @@ def generalized_distance_transform(
         raise UserError(f"cost must be float, got {cost.dtype}")
     if cost.dtype != "float64":
         cost = ops.cast(cost, "float32")
-    along_y, along_x = _spacing(sampling)
-    if 0 in cost.shape:
-        return cost
-    columns = ops.swapaxes(_at_minimiser(cost, along_y), 1, 2)
-    return ops.swapaxes(_at_minimiser(columns, along_x), 1, 2)
+    spacing = _spacing(sampling)
+    return cost if 0 in cost.shape else _squared(cost, spacing)
 
 
 @compiled
-def _far_distance(target: Tensor, limit: float, spacing: tuple[float, float]) -> Tensor:
-    """Distances up to a limit, or infinity; beyond, the limit or more: `[B, H, W, C]`."""
+def _far_distance(target: Tensor, spacing: tuple[float, float]) -> Tensor:
+    """Distances to the nearest true pixel, or infinity: `[B, H, W, C]`."""
     steps = steps_along_first_axis(ops.moveaxis(target, 1, 0))
-    columns = ops.minimum(ops.square(spacing[0] * steps), limit * limit)
-    columns = ops.transpose(columns, (1, 2, 0, 3))
-    return ops.sqrt(ops.swapaxes(lower_envelope(columns, spacing[1]), 1, 2))
+    rows = ops.transpose(ops.square(spacing[0] * steps), (1, 0, 3, 2))
+    squared = lower_envelope(rows, spacing[1])
+    squared = ops.where(squared < FAR, squared, math.inf)
+    return ops.sqrt(ops.transpose(squared, (0, 1, 3, 2)))
+
+
+def _squared(cost: Tensor, spacing: tuple[float, float]) -> Tensor:
+    """min_q |x - q|^2 + cost(q), `[B, H, W, C]`: the columns, then the rows of their minima."""
+    columns = _at_minimiser(ops.transpose(cost, (0, 3, 2, 1)), spacing[0])
+    rows = _at_minimiser(ops.swapaxes(columns, 2, 3), spacing[1])
+    return ops.transpose(rows, (0, 2, 3, 1))
 
 
 def _at_minimiser(cost: Tensor, spacing: float) -> Tensor:
-    """min_i cost[b, i, m, c] + (spacing (x - i))^2, differentiable: it looks the minimiser up."""
+    """min_i cost[..., i] + (spacing (x - i))^2, differentiable: it looks the minimiser up."""
     index = ops.stop_gradient(lower_envelope_argmin(ops.stop_gradient(cost), spacing))
-    position = ops.reshape(ops.arange(ops.shape(cost)[1], dtype="int32"), (1, -1, 1, 1))
+    position = ops.arange(ops.shape(cost)[-1], dtype="int32")
     shift = spacing * ops.cast(position - index, cost.dtype)
-    return ops.take_along_axis(cost, index, axis=1) + shift * shift
+    return ops.take_along_axis(cost, index, axis=-1) + shift * shift
 
 
 def _check_axes(name: str, array: Tensor) -> None:
