@@ -34,6 +34,8 @@ SMALL = """
 --image_size=32,32
 --epochs=1
 --epsilon=0
+--evolution_steps=2
+--prior_evolution_steps=1
 """
 pytestmark = pytest.mark.slow
 

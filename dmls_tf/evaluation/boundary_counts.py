@@ -134,11 +134,11 @@ def _offsets(radius, stride):
     return sorted(pair for pair in pairs if pair[0] <= radius**2)
 
 
-@tf.function(input_signature=[tf.TensorSpec([1, None, None], tf.int16)])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([1, None, None], tf.int16)])
 def _changes(classes):
     return label_changes(classes, NOTHING)
 
 
-@tf.function(input_signature=[tf.TensorSpec([1, None, None], tf.uint8)])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([1, None, None], tf.uint8)])
 def _distance(labels):
     return boundary_distance(labels, DISTANCES[-1])

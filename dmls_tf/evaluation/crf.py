@@ -34,7 +34,7 @@ def with_crf(predict, model, config):
 
     size = config.sized_for(model.metadata).working_size
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def probabilities(image):
         images = to_size(image[None], size)
         found = tf.nn.softmax(model(images, training=False)[model.final_output])

@@ -43,17 +43,17 @@ def make_segmenter(network, num_classes, config, confidence=False, check_size=No
     working_size = config.working_size
     image_type = tf.TensorSpec([None, None, 3], tf.uint8)
 
-    @tf.function(input_signature=[image_type])
+    @tf.function(autograph=False, input_signature=[image_type])
     def whole(image):
         images = to_size(image[None], working_size)
         size = tf.shape(image)[:2]
         return _reduced(mean_of_views(network, images, config), size, confidence)
 
-    @tf.function(input_signature=[image_type])
+    @tf.function(autograph=False, input_signature=[image_type])
     def window(image):
         return mean_of_views(network, to_size(image[None]), config)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def reduce(logits):
         size = tf.shape(next(iter(logits.values())))[1:3]
         return _reduced(logits, size, confidence)

@@ -95,7 +95,7 @@ def _write(model, directory, config, card):
     else:
         network = with_constants(model, config.optimize)
     signatures = {
-        name: tf.function(function, input_signature=[specification])
+        name: tf.function(function, autograph=False, input_signature=[specification])
         for name, (function, specification) in make_signatures(network, card, config).items()
     }
     tf.saved_model.save(module, str(directory), signatures)

@@ -10,7 +10,7 @@ LARGE = 1024  # numbers; smaller weights stay in float32
 def with_variables(model):
     """A function from images, float32 `[B, h, w, 3]`, to a `DMLS`'s logits, its final output."""
 
-    @tf.function(input_signature=[IMAGES])
+    @tf.function(autograph=False, input_signature=[IMAGES])
     def network(images):
         return model(images, training=False)[model.final_output]
 
@@ -34,7 +34,7 @@ def with_constants(model, dtype):
         stored = tf.constant(value, dtype if value.size >= LARGE else value.dtype)
         return tf.cast(stored, value.dtype)
 
-    @tf.function(input_signature=[IMAGES])
+    @tf.function(autograph=False, input_signature=[IMAGES])
     def network(images):
         weights = [[constant(value) for value in group] for group in values]
         outputs, _ = model.stateless_call(*weights, images, training=False)

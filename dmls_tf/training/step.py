@@ -32,7 +32,7 @@ def make_train_step(model, optimizer, objective, config, strategy):
     """
     compute = functools.partial(_gradients, model, optimizer, objective)
     if config.jit_compile:
-        compute = tf.function(compute, jit_compile=True)
+        compute = tf.function(compute, autograph=False, jit_compile=True)
 
     def on_replica(images, labels, stop):
         weights, counts = objective.label_weights(labels)
@@ -68,7 +68,7 @@ def make_validation_step(model, objective, strategy):
 def make_average_step(model, averaged, momentum):
     """A compiled function of the step number that moves `averaged`'s weights towards `model`'s."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def average(step):
         # The first steps count more, or the average would stay near the initial weights for long.
         step = tf.cast(step, tf.float32)
@@ -85,7 +85,7 @@ def make_average_step(model, averaged, momentum):
 def _on_all(on_replica, strategy):
     """`on_replica` on all replicas, its results summed."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def step(images, labels, stop):
         results = strategy.run(on_replica, args=(images, labels, stop))
         return {key: strategy.reduce(SUM, value, axis=None) for key, value in results.items()}

@@ -18,6 +18,7 @@ FULL = (
     "--recurrent_steps=2",
     "--batch_norm_momentum=0.9",
     "--level_set",
+    "--evolution_steps=3",
     "--deep_supervision",
     "--class_weighting=1",
     "--boundary_weight=1",
