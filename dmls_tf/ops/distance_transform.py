@@ -26,7 +26,7 @@ from dmls_tf.ops.parabolas import (
 )
 from dmls_tf.ops.types import Tensor, as_tensor
 
-# Up to so many pixels shifts are compared; longer distances cost the same whatever their limit.
+# Limits up to this many pixels compare shifts; above it the time does not depend on the limit.
 MAX_SHIFTS = 64
 
 
@@ -82,7 +82,7 @@ def generalized_distance_transform(
     the minimum one of them gets it, a subgradient.
 
     Args:
-        cost: float `[B, H, W, C]`, finite or +infinity.
+        cost: float `[B, H, W, C]`, below 1e38 or +infinity.
         sampling: as in `euclidean_distance_transform`.
 
     Returns:
