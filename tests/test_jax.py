@@ -31,20 +31,21 @@ CONFIG = ModelConfig(
     output_stride=8,
     decoder_channels=16,
     recurrent_steps=2,
+    level_set=LevelSetConfig(evolution_steps=3),
 )
-MARGINS = LevelSetConfig("margin", max_phases=2)
+FEW = LevelSetConfig(max_phases=2, evolution_steps=3)
+MARGINS = LevelSetConfig("margin", max_phases=2, evolution_steps=3)
 
 CHILD = """
 import sys
 sys.modules["tensorflow"] = None  # importing it fails
 import jax, numpy as np
-from dmls_tf.config import LevelSetConfig, ModelConfig
 from dmls_tf.layers import MultiphaseLevelSet
 from dmls_tf.losses import BoundaryCrossEntropy, WeightedCrossEntropy
 from dmls_tf.metrics import ConfusionMatrix
 from dmls_tf.models import build_dmls
 from dmls_tf.ops import *
-from tests.test_jax import CONFIG, MARGINS, after_a_step
+from tests.test_jax import CONFIG, FEW, MARGINS, after_a_step
 
 directory = sys.argv[1]
 given = np.load(directory + "/given.npz")
@@ -64,7 +65,7 @@ np.savez(
     near=jax.jit(lambda m: euclidean_distance_transform(m, 4))(given["mask"]),
     far=jax.jit(lambda m: euclidean_distance_transform(m, 90, (1, 0.5)))(given["mask"]),
     signed=jax.jit(lambda labels: signed_distance(labels, 4, 8))(given["labels"]),
-    few_phases=jax.jit(MultiphaseLevelSet(LevelSetConfig(max_phases=2)))(given["logits"]),
+    few_phases=jax.jit(MultiphaseLevelSet(FEW))(given["logits"]),
     margins=jax.jit(MultiphaseLevelSet(MARGINS))(given["logits"], given["log_f"]),
     general=jax.jit(generalized_distance_transform)(given["logits"]),
     general_gradient=jax.grad(
@@ -132,7 +133,7 @@ def both(tmp_path_factory):
     here |= {
         "far": euclidean_distance_transform(given["mask"], 90, (1, 0.5)).numpy(),
         "signed": signed_distance(given["labels"], 4, 8).numpy(),
-        "few_phases": MultiphaseLevelSet(LevelSetConfig(max_phases=2))(logits).numpy(),
+        "few_phases": MultiphaseLevelSet(FEW)(logits).numpy(),
         "margins": MultiphaseLevelSet(MARGINS)(logits, given["log_f"]).numpy(),
         "general": general.numpy(),
         "general_gradient": general_tape.gradient(general_total, logits).numpy(),

@@ -188,7 +188,7 @@ def test_further_phases_stand_still_and_lose_no_pixel_to_nobody(start, rng):
 @from_both
 def test_max_phases_of_a_graph_with_unknown_sizes(start, rng):
     logits = logits_of(rng)
-    layer = MultiphaseLevelSet(LevelSetConfig(start, max_phases=3, **CURVED))
+    layer = MultiphaseLevelSet(LevelSetConfig(start, max_phases=3, evolution_steps=3, **CURVED))
     signature = [tf.TensorSpec([None, None, None, 4])]
     for jit_compile in (False, True):
         function = tf.function(layer, input_signature=signature, jit_compile=jit_compile)

@@ -16,7 +16,7 @@ BASE = ModelConfig(
     width_multiplier=0.0625,
     decoder_channels=16,
     recurrent_steps=2,
-    level_set=LevelSetConfig(rho=-1.0),
+    level_set=LevelSetConfig(evolution_steps=1, rho=-1.0),
 )
 
 

@@ -21,6 +21,7 @@ SMALL = (
     "--width_multiplier=0.1",
     "--decoder_channels=32",
     "--recurrent_steps=2",
+    "--evolution_steps=2",
     "--image_size=48,64",
     "--batch_per_replica=4",
     "--optimizer=adam",
