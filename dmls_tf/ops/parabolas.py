@@ -138,7 +138,7 @@ def _refined(
         return ops.segment_max(ops.reshape(array, (-1, num_x)), segments, rows * brackets)
 
     lowest = -highest_of_brackets(-ops.min(values, axis=2))
-    # A compiler may compute `values` twice and round them otherwise.
+    # A compiler may compute `values` twice and round them differently.
     bound = ops.reshape(ops.take(lowest, segments, axis=0), (rows, -1, 1, num_x))
     below_zero = ops.relu(-ops.min(ops.reshape(costs, (rows, -1, parts, step, 1)), axis=3))
     bound = bound + _eps(lines) * (ops.abs(bound) + below_zero)
