@@ -10,6 +10,7 @@ import concurrent.futures
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
@@ -78,14 +79,18 @@ def run(function, tasks, num_workers, total, title, done=0):
 def _start_server(context):
     """Starts what forks the workers, and waits until it does.
 
-    It ignores SIGINT from its first moment, as the workers do: this process stops them. A worker
-    forked after this process has ended would print a traceback, so the first one does nothing.
+    It ignores SIGINT from its first moment, as the workers do: this process stops them. A SIGINT
+    that comes meanwhile is kept for this process. A worker forked after this process has ended
+    would print a traceback, so the first one does nothing.
     """
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    multiprocessing.resource_tracker.ensure_running()  # or the server starts it: SIGINT unblocks
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         multiprocessing.forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     first = context.Process(target=os.getpid)
     first.start()
     first.join()
