@@ -87,9 +87,8 @@ def _sum(one, two):
 
 def count_flops(layer, specs):
     """Floating-point operations of one call on tensors of these specs."""
-    graph = tf.function(lambda *inputs: layer(_unpacked(inputs))).get_concrete_function(
-        *tf.nest.flatten(specs)
-    )
+    graph = tf.function(lambda *inputs: layer(_unpacked(inputs)), autograph=False)
+    graph = graph.get_concrete_function(*tf.nest.flatten(specs))
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     return tf.compat.v1.profiler.profile(graph.graph, options=options).total_float_ops

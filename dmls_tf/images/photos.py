@@ -59,4 +59,6 @@ def _reader():
     from dmls_tf.images.decoding import read_image
 
     signature = [tf.TensorSpec([], tf.string)]
-    return tf.function(lambda content: read_image(content, NO_LIMIT), input_signature=signature)
+    return tf.function(
+        lambda content: read_image(content, NO_LIMIT), autograph=False, input_signature=signature
+    )

@@ -58,9 +58,8 @@ def to_onnx(model, size):
     """The content of an ONNX file; see `write_file`."""
     import tf2onnx
 
-    function = tf.function(_segment(_portable(model)), input_signature=_signature(size))
     content, _ = tf2onnx.convert.from_function(
-        function,
+        _graph(model, size),
         _signature(size),
         opset=OPSET,
         custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
@@ -70,8 +69,7 @@ def to_onnx(model, size):
 
 def to_litert(model, size):
     """The content of a LiteRT (`.tflite`) file; see `write_file`."""
-    function = tf.function(_segment(_portable(model)), input_signature=_signature(size))
-    function = function.get_concrete_function()
+    function = _graph(model, size).get_concrete_function()
     holder = tf.Module()
     holder.held = list(function.variables)  # with a Keras model as holder the weights are lost
     return tf.lite.TFLiteConverter.from_concrete_functions([function], holder).convert()
@@ -107,6 +105,11 @@ def _portable(model):
         if layer:
             layer.portable = True
     return model
+
+
+def _graph(model, size):
+    function = _segment(_portable(model))
+    return tf.function(function, autograph=False, input_signature=_signature(size))
 
 
 def _segment(model):
