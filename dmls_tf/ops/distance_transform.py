@@ -1,7 +1,7 @@
 """Euclidean distance transforms in `keras.ops`: any backend, no callback, no custom operation.
 
-Exact to float32 rounding, or cut off at `max_distance`, which is much faster: all that a level
-set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
+Exact to float32 rounding, or cut off at `max_distance`, which is much faster up to 64 pixels: all
+that a level set in a narrow band needs. Sizes may be unknown when TensorFlow traces a graph.
 
     >>> mask = [[[[1], [1], [0], [1], [1]]]]  # one image of 1 x 5 pixels, one channel
     >>> print(np.ravel(euclidean_distance_transform(mask)))

@@ -83,7 +83,7 @@ def _start_server(context):
     that comes meanwhile is kept for this process. A worker forked after this process has ended
     would print a traceback, so the first one does nothing.
     """
-    multiprocessing.resource_tracker.ensure_running()  # or the server starts it: SIGINT unblocks
+    multiprocessing.resource_tracker.ensure_running()  # now, for its start unblocks SIGINT
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -1,6 +1,5 @@
 """The converters as commands, on real frames where they are and on small directories."""
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -250,14 +249,8 @@ def test_an_interrupted_conversion_says_how_to_go_on(tmp_path, large_camvid):
     assert list(journal.glob("*.json"))
 
 
-def test_an_interrupt_while_the_workers_start_is_one_line(tmp_path, synthetic_records):
-    info = DatasetInfo.load(synthetic_records)
-    split = info.splits["train"]
-    often = dataclasses.replace(split, shards=split.shards * 500)  # it never ends first
-    dataclasses.replace(info, splits={"train": often}).save(tmp_path)
-    for shard in split.shards:
-        (tmp_path / shard.name).symlink_to(synthetic_records / shard.name)
-    process = start_in_session("data_prep/verify_records.py", str(tmp_path))
+def test_an_interrupt_while_the_workers_start_is_one_line(synthetic_records):
+    process = start_in_session("data_prep/verify_records.py", str(synthetic_records))
     while process.poll() is None and len(_session(process.pid)) < 3:  # it imports TensorFlow now
         time.sleep(0.02)
     failed(interrupted(process), code=130)
