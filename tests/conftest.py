@@ -17,7 +17,7 @@ from tests.helpers import ROOT, run_here, succeeded  # noqa: E402
 with command_line.quiet_stderr():
     import keras
 
-LONG = ("test_tutorials", "test_commands")
+LONG = ("test_tutorials", "test_commands", "test_dmls", "test_jax", "test_packaging")
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 

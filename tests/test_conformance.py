@@ -16,7 +16,7 @@ import pytest
 
 from dmls_tf import layers, losses, metrics
 from tests.conformance import CASES, arguments_of, check_layer, check_loss, check_metric
-from tests.conftest import ROOT
+from tests.helpers import FAST_XLA, ROOT
 
 CHILD = """
 import sys
@@ -75,7 +75,7 @@ def test_jax_without_tensorflow_gives_the_same_numbers(tmp_path):
     pytest.importorskip("jax")
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "found.npz")],
-        env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)} | FAST_XLA,
         capture_output=True,
         text=True,
         timeout=600,

@@ -58,7 +58,13 @@ many = np.full((2, 17), 2**24 - 1, np.int32)  # of each kind, far beyond 32 bits
 many[:, -1] = 0
 words, = jax.jit(metric.stateless_update_state)([many], given["labels"], given["logits"])
 metric.words.assign(words)
-gradient = jax.grad(lambda phi: (given["force"] * evolve(phi, given["force"], 3, 0.4)).sum())
+
+def total_evolved(phi):
+    return (given["force"] * evolve(phi, given["force"], 3, 0.4)).sum()
+
+def total_general(cost):
+    return (given["logits"] * generalized_distance_transform(cost)).sum()
+
 np.savez(
     directory + "/found.npz",
     exact=jax.jit(euclidean_distance_transform)(given["mask"]),
@@ -68,10 +74,8 @@ np.savez(
     few_phases=jax.jit(MultiphaseLevelSet(FEW))(given["logits"]),
     margins=jax.jit(MultiphaseLevelSet(MARGINS))(given["logits"], given["log_f"]),
     general=jax.jit(generalized_distance_transform)(given["logits"]),
-    general_gradient=jax.grad(
-        lambda f: (given["logits"] * generalized_distance_transform(f)).sum()
-    )(given["logits"]),
-    gradient=gradient(given["phi"]),
+    general_gradient=jax.jit(jax.grad(total_general))(given["logits"]),
+    gradient=jax.jit(jax.grad(total_evolved))(given["phi"]),
     weighted=WeightedCrossEntropy([1, 2, 3, 4])(given["labels"], given["logits"]),
     boundary=BoundaryCrossEntropy()(given["labels"], given["logits"]),
     trained=trained,
