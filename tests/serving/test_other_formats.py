@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmls_tf.config import ModelConfig
+from dmls_tf.config import LevelSetConfig, ModelConfig
 from dmls_tf.errors import UserError
 from dmls_tf.models import build_dmls, load_dmls
 from dmls_tf.serving.other_formats import FORMATS, write_file
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 )
 def test_other_runtimes_label_alike(suffix, runtime, scene, tmp_path):
     pytest.importorskip(runtime)
-    config = ModelConfig(8, backbone="mobilenetv2", width_multiplier=0.25, recurrent_steps=2)
-    model = build_dmls(config)
+    network = {"backbone": "mobilenetv2", "width_multiplier": 0.25, "recurrent_steps": 2}
+    model = build_dmls(ModelConfig(8, **network, level_set=LevelSetConfig(evolution_steps=3)))
     path = tmp_path / f"model{suffix}"
     assert write_file(model, path, (47, 61)) > 0.999  # multiples of no stride
     for image in (scene, scene[::-1], 255 - scene):
