@@ -79,6 +79,8 @@ def main(options):
     output_dir = pathlib.Path(options.output_dir or f"records/{options.name}")
     splits = find_splits(options)
     if not options.classes:
+        if options.ignore:
+            raise UserError("--ignore is for --classes; without them all labels are listed")
         list_labels(splits, output_dir, config.num_workers)
         return
     table = read_label_table(options.classes, options.ignore)

@@ -137,8 +137,11 @@ def label_table(rows: list[Row], ignored: tuple[str, ...] = ()) -> LabelTable:
         for key in row.keys:
             if classes.setdefault(key, index) != index:
                 raise UserError(f"{words_for(key)} stands for two classes, one is {row.name!r}")
+    has_labels = any(isinstance(key, str) for key in classes)
     for word in ignored:
         key = _ignored_key(word)
+        if isinstance(key, str) and not has_labels and all(row.name != word for row in rows):
+            raise UserError(f"no row has the name {word!r} of --ignore={word}")
         if key not in names:
             classes[key] = IGNORE_LABEL
     kinds = {type(key) for key in classes if not isinstance(key, str)}

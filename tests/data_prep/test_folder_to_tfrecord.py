@@ -249,6 +249,8 @@ def test_mistakes_of_users(own, tmp_path):
     failed(run(tmp_path, own, "--splits=d"), "images/d: no such directory")
     failed(run(tmp_path, "--classes=gone.csv", "--splits=a"), "gone.csv: not a readable text file")
     failed(run(tmp_path, own, "--splits=a", "--ignore=#12"), "--ignore=#12: a colour is #RRGG")
+    failed(run(tmp_path, own, "--splits=a", "--ignore=raod"), "no row has the name 'raod'")
+    failed(run(tmp_path, "--ignore=road"), "--ignore is for --classes")
     together = f"--labels={tmp_path / 'images'}"
     failed(run(tmp_path, own, together, "--val_share=0.3"), "holds images and labels; pass")
     failed(run(tmp_path, "--val_share=1"), "--val_share=1: must be above 0 and below 1", code=2)

@@ -67,6 +67,10 @@ def test_a_name_can_be_ignored(tmp_path):
         ("sky", "road"),
         {1: 0, 2: 1, 3: 255, "void": 255},
     )
+    with pytest.raises(UserError, match="classes.csv: no row has the name 'viod' of --ignore=viod"):
+        table_of(tmp_path, "sky,1\nroad,2\nvoid,3\n", ignored=("viod",))
+    labels = table_of(tmp_path, "sky,sky\nroad,road\n", ignored=("a label of no row",))
+    assert labels.classes == {"sky": 0, "road": 1, "a label of no row": 255}
 
 
 @pytest.mark.parametrize(
