@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from PIL import Image
 
@@ -54,6 +55,7 @@ def evolve_labels(image, label, num_frames, steps_per_frame=5, dt=0.4, epsilon=1
     labels = ops.convert_to_tensor(label.reshape(1, *image.shape[:2]), dtype="int32")
     features = ops.convert_to_tensor(image.transpose(2, 0, 1)[None] / 255.0, dtype="float32")
 
+    @tf.function(autograph=False)
     def advance(labels):
         phi = ops.transpose(signed_distance(labels, len(values), band), (0, 3, 1, 2))
         membership = ops.cast(phi < 0, "float32")
