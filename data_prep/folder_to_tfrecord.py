@@ -77,10 +77,10 @@ class Options(Settings):
 def main(options):
     config = command_line.make(ConversionConfig)
     output_dir = pathlib.Path(options.output_dir or f"records/{options.name}")
+    if options.ignore and not options.classes:
+        raise UserError("--ignore is for --classes; without them all labels are listed")
     splits = find_splits(options)
     if not options.classes:
-        if options.ignore:
-            raise UserError("--ignore is for --classes; without them all labels are listed")
         list_labels(splits, output_dir, config.num_workers)
         return
     table = read_label_table(options.classes, options.ignore)
