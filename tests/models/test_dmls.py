@@ -354,11 +354,12 @@ def test_the_likelihoods_loss_leaves_the_decoders_logits_alone(rng):
 
 
 @pytest.mark.slow
-def test_resnet50_with_four_steps_and_150_classes_is_finite(rng):
-    model = build_dmls(ModelConfig(num_classes=150, backbone="resnet50"))
-    outputs = tf.function(lambda x: model(x, training=False))(images_of(rng, 128, 128))
+@pytest.mark.parametrize(("num_classes", "size"), [(19, 256), (150, 512)])
+def test_resnet50_with_four_steps_is_finite(num_classes, size, rng):
+    model = build_dmls(ModelConfig(num_classes=num_classes, backbone="resnet50"))
+    outputs = tf.function(lambda x: model(x, training=False))(images_of(rng, size, size))
     answer = outputs[model.final_output]
-    assert answer.shape == (1, 128, 128, 150)
+    assert answer.shape == (1, size, size, num_classes)
     assert np.isfinite(answer).all()
 
 
