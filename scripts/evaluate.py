@@ -78,8 +78,8 @@ def main(options):
 
 def make_predictor(options):
     """The function that gives each image's predictions, what it is, and how many run at a time."""
-    from dmls_tf.evaluation.crf import with_crf
-    from dmls_tf.evaluation.scoring import model_predictor, submission_predictor
+    from dmls_tf.evaluation.scoring import submission_predictor
+    from dmls_tf.inference.devices import on_a_free_device, on_each_device
     from dmls_tf.models import load_dmls
 
     if options.predictions:
@@ -87,15 +87,32 @@ def make_predictor(options):
         return predict, options.predictions, os.cpu_count()
     changes = given(command_line.make(Overrides))
     steps = [{"recurrent_steps": k} for k in options.recurrent_steps or ()] or [{}]
-    models = [load_dmls(options.model, **changes, **step) for step in steps]
-    config = command_line.make(InferenceConfig).sized_for(models[0].metadata)
+    copies = on_each_device(lambda: [load_dmls(options.model, **changes, **k) for k in steps])
+    config = command_line.make(InferenceConfig)
+    predict = on_a_free_device(
+        {device: predictor_of(models, config, options) for device, models in copies.items()}
+    )
+    metadata = next(iter(copies.values()))[0].metadata
+    # With several devices, images are counted while others are segmented.
+    num_threads = 2 * len(copies) if len(copies) > 1 else 1
+    return predict, title_of(options, config.sized_for(metadata)), num_threads
+
+
+def predictor_of(models, config, options):
+    """A function from an example to {`Output`: class ids} of the models."""
+    from dmls_tf.evaluation.crf import with_crf
+    from dmls_tf.evaluation.scoring import model_predictor
+
+    predict = model_predictor(models, options.records_dir, config)
+    return with_crf(predict, models[-1], config) if options.crf else predict
+
+
+def title_of(options, config):
+    """Of the report: the model, and how it sees the images."""
     size = config.image_size
     size = size if isinstance(size, str) else "x".join(map(str, size))
     views = f"scales {', '.join(map(str, config.scales))}" + ", mirrored" * config.test_time_flip
-    predict = model_predictor(models, options.records_dir, config)
-    if options.crf:
-        predict = with_crf(predict, models[-1], config)
-    return predict, f"{options.model} ({size}, {views})" + ", CRF" * options.crf, 1
+    return f"{options.model} ({size}, {views})" + ", CRF" * options.crf
 
 
 if __name__ == "__main__":

@@ -53,11 +53,10 @@ def main(options):
     from dmls_tf.inference.prediction import PictureWriter, predict_files
 
     files, notes = find_files(options.images, options.output_dir)
-    segment, classes, palette = make_segmenter(options)
+    segment, classes, palette, workers = make_segmenter(options)
     writer = PictureWriter(options.output_dir, classes, palette, options.pictures)
     for note in notes:
         print(note, file=sys.stderr)
-    workers = options.concurrency if options.server else 1
     faults = predict_files(segment, files, writer, workers)
     for fault in faults:
         print(f"left out {fault}", file=sys.stderr)
@@ -68,19 +67,24 @@ def main(options):
 
 
 def make_segmenter(options):
-    """A function from photographs to segmentations, class names and colours."""
+    """A function from photographs to segmentations, classes, colours, how many run at a time."""
     from dmls_tf.client.segmentation import read_classes, segmenter
+    from dmls_tf.inference.devices import on_a_free_device, on_each_device
     from dmls_tf.inference.prediction import local_segmenter
 
     if bool(options.model) == bool(options.server):
         raise UserError("pass either --model or --server")
     if options.server or not options.model.endswith(".keras"):
         ask = connect(options)
-        return segmenter(ask), *read_classes(ask)
-    model = trained_model.load(options.model)
-    segment = local_segmenter(model, command_line.make(InferenceConfig))
-    classes, palette = model.metadata["classes"], model.metadata["palette"]
-    return lambda photo: segment(photo.image, photo.name), classes, palette
+        return segmenter(ask), *read_classes(ask), options.concurrency if options.server else 1
+    copies = on_each_device(lambda: trained_model.load(options.model))
+    config = command_line.make(InferenceConfig)
+    segment = on_a_free_device(
+        {device: local_segmenter(model, config) for device, model in copies.items()}
+    )
+    metadata = next(iter(copies.values())).metadata
+    classes, palette = metadata["classes"], metadata["palette"]
+    return lambda photo: segment(photo.image, photo.name), classes, palette, len(copies)
 
 
 def connect(options):

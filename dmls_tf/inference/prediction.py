@@ -52,7 +52,7 @@ def predict_files(segment, files, writer, workers=1):
         segment: a function from a `Photo` to a `Segmentation`.
         files: {name: path}, see `dmls_tf.inference.input_files`.
         writer: a `PictureWriter`.
-        workers: images that are segmented at a time; more than one if `segment` asks a server.
+        workers: images that are segmented at a time, in threads of their own if several.
 
     Returns:
         What is wrong with the files that were left out, a line each.
