@@ -45,7 +45,7 @@ def resize(image, label, size):
         scale = tf.cast(tf.shape(label)[0], tf.float32) / side
         centres = (tf.range(side, dtype=tf.float32) + 0.5) * scale
         label = tf.transpose(tf.gather(label, tf.cast(centres, tf.int32)))
-    return tf.image.resize(tf.cast(image, tf.float32), size), label
+    return tf.image.resize(image, size), label
 
 
 def window_size(label, config, scale):
