@@ -79,7 +79,7 @@ def main(options):
 def make_predictor(options):
     """The function that gives each image's predictions, what it is, and how many run at a time."""
     from dmls_tf.evaluation.scoring import submission_predictor
-    from dmls_tf.inference.devices import on_a_free_device, on_each_device
+    from dmls_tf.inference.parallel import on_all_devices, threads_for
     from dmls_tf.models import load_dmls
 
     if options.predictions:
@@ -87,15 +87,13 @@ def make_predictor(options):
         return predict, options.predictions, os.cpu_count()
     changes = given(command_line.make(Overrides))
     steps = [{"recurrent_steps": k} for k in options.recurrent_steps or ()] or [{}]
-    copies = on_each_device(lambda: [load_dmls(options.model, **changes, **k) for k in steps])
     config = command_line.make(InferenceConfig)
-    predict = on_a_free_device(
-        {device: predictor_of(models, config, options) for device, models in copies.items()}
+    predict, copies = on_all_devices(
+        lambda: [load_dmls(options.model, **changes, **step) for step in steps],
+        lambda models: predictor_of(models, config, options),
     )
-    metadata = next(iter(copies.values()))[0].metadata
-    # With several devices, images are counted while others are segmented.
-    num_threads = 2 * len(copies) if len(copies) > 1 else 1
-    return predict, title_of(options, config.sized_for(metadata)), num_threads
+    title = title_of(options, config.sized_for(copies[0][0].metadata))
+    return predict, title, threads_for(copies)
 
 
 def predictor_of(models, config, options):

@@ -69,7 +69,7 @@ def main(options):
 def make_segmenter(options):
     """A function from photographs to segmentations, classes, colours, how many run at a time."""
     from dmls_tf.client.segmentation import read_classes, segmenter
-    from dmls_tf.inference.devices import on_a_free_device, on_each_device
+    from dmls_tf.inference.parallel import on_all_devices, threads_for
     from dmls_tf.inference.prediction import local_segmenter
 
     if bool(options.model) == bool(options.server):
@@ -77,14 +77,12 @@ def make_segmenter(options):
     if options.server or not options.model.endswith(".keras"):
         ask = connect(options)
         return segmenter(ask), *read_classes(ask), options.concurrency if options.server else 1
-    copies = on_each_device(lambda: trained_model.load(options.model))
     config = command_line.make(InferenceConfig)
-    segment = on_a_free_device(
-        {device: local_segmenter(model, config) for device, model in copies.items()}
+    segment, copies = on_all_devices(
+        lambda: trained_model.load(options.model), lambda model: local_segmenter(model, config)
     )
-    metadata = next(iter(copies.values())).metadata
-    classes, palette = metadata["classes"], metadata["palette"]
-    return lambda photo: segment(photo.image, photo.name), classes, palette, len(copies)
+    classes, palette = copies[0].metadata["classes"], copies[0].metadata["palette"]
+    return lambda photo: segment(photo.image, photo.name), classes, palette, threads_for(copies)
 
 
 def connect(options):

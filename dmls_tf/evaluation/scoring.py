@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
@@ -14,6 +13,7 @@ from dmls_tf.evaluation.pixel_counts import PixelCounter, PixelCounts, columns_o
 from dmls_tf.evaluation.scores import benchmark_scores, boundary_scores
 from dmls_tf.evaluation.submissions import Submission
 from dmls_tf.evaluation.summable import Summable
+from dmls_tf.inference.parallel import in_order
 from dmls_tf.inference.segmenter import make_segmenter
 from dmls_tf.metrics import scores_of
 from dmls_tf.models.outputs import Output
@@ -108,16 +108,10 @@ def scored_images(records_dir, split, predict, num_threads=1):
     examples = read_split(records_dir, split, instances).as_numpy_iterator()
     score = functools.partial(_score, PixelCounter(info.spec), predict)
     bar = tqdm(total=info.split(split).num_images, desc=split, unit="image", dynamic_ncols=True)
-    with bar, faults_named(records_dir, split), ThreadPoolExecutor(num_threads) as pool:
-        waiting = []
-        for example in examples:
-            waiting.append(pool.submit(score, example))
-            if len(waiting) > num_threads:
-                yield waiting.pop(0).result()
-                bar.update()
-        for future in waiting:
-            yield future.result()
+    with bar, faults_named(records_dir, split):
+        for scored in in_order(score, examples, num_threads):
             bar.update()
+            yield scored
 
 
 def submission_predictor(path, records_dir):

@@ -6,8 +6,6 @@
 `dmls_tf.client`.
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import functools
 import pathlib
@@ -23,6 +21,7 @@ from dmls_tf.images.label_maps import png_bytes
 from dmls_tf.images.photos import Photo, read_photo
 from dmls_tf.images.videos import read_frames, writing_video
 from dmls_tf.inference.input_files import is_video
+from dmls_tf.inference.parallel import in_order
 from dmls_tf.inference.segmenter import make_segmenter
 
 
@@ -85,27 +84,6 @@ def predict_files(segment, files, writer, workers=1):
                 faults.append(str(error))
             bar.update()
     return faults
-
-
-def in_order(function, items, workers):
-    """Yields `function(item)` for each item, in order, computed by so many threads.
-
-    No more than one item a thread waits for its turn.
-    """
-    if workers == 1:
-        yield from map(function, items)
-        return
-    pool = concurrent.futures.ThreadPoolExecutor(workers)
-    waiting = collections.deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) == 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _predict_video(segment, path, name, writer, workers, bar):

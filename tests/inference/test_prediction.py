@@ -1,7 +1,6 @@
 """What comes of photographs and videos, locally and by a served model."""
 
 import shutil
-import time
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from dmls_tf.images.videos import read_frames, writing_video
 from dmls_tf.inference.input_files import find_files
-from dmls_tf.inference.prediction import PictureWriter, in_order, predict_files
+from dmls_tf.inference.prediction import PictureWriter, predict_files
 from dmls_tf.inference.segmentation import Segmentation
 from tests.helpers import failed, run_here, succeeded
 
@@ -103,20 +102,6 @@ def test_the_overlays_of_a_video_keep_its_times(scene, tmp_path):
     assert not predict_files(by_colour, {"ride": tmp_path / "ride.mp4"}, writer, workers=2)
     _, drawn = read_frames(tmp_path / "out/ride_overlay.mp4")
     assert [time for _, time in drawn] == times
-
-
-def test_threads_keep_the_order_and_bound_what_waits():
-    started = []
-
-    def slow_at_first(number):
-        started.append(number)
-        time.sleep(0.2 if number == 0 else 0.0)
-        return number * number
-
-    found = in_order(slow_at_first, iter(range(40)), workers=3)
-    assert next(found) == 0
-    assert len(started) <= 7
-    assert list(found) == [number * number for number in range(1, 40)]
 
 
 @pytest.mark.slow
