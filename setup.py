@@ -43,6 +43,9 @@ setup(
             "build",
             "ruff",
             "mypy",
+            "s3fs",
+            "gcsfs",
+            "moto[server]",
         ],
         "video": ["av"],
         "serving": ["tensorflow-serving-api"],
@@ -50,6 +53,8 @@ setup(
         "crf": ["pydensecrf2"],
         "viz": ["tensorboard", "matplotlib"],
         "bench": ["scipy", "jax", "opencv-python-headless", "edt", "keras-hub"],
+        "s3": ["s3fs"],
+        "gcs": ["gcsfs"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
 )

@@ -24,7 +24,7 @@ from dmls_tf import command_line
 from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets.label_table import read_label_table
 from dmls_tf.errors import UserError
-from dmls_tf.files import writing
+from dmls_tf.files import as_path, make_directory, writing
 from dmls_tf.records import folders, survey
 from dmls_tf.records.commands import SPLIT_NAME, SPLITS, convert
 from dmls_tf.records.label_readers import TableLabels, UnknownLabel
@@ -76,7 +76,7 @@ class Options(Settings):
 
 def main(options):
     config = command_line.make(ConversionConfig)
-    output_dir = pathlib.Path(options.output_dir or f"records/{options.name}")
+    output_dir = as_path(options.output_dir or f"records/{options.name}")
     if options.ignore and not options.classes:
         raise UserError("--ignore is for --classes; without them all labels are listed")
     splits = find_splits(options)
@@ -134,8 +134,8 @@ def list_labels(splits, output_dir, num_workers):
     labels = _labels_of(splits)
     found = survey.survey(labels, num_workers)
     print(survey.table(found, f"what {len(labels)} labels hold"))
+    make_directory(path.parent)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         survey.write_classes(found, path)
     print(f"wrote {path}: give the classes their names there, then add --classes={path}")
 

@@ -14,7 +14,7 @@ from dmls_tf import IGNORE_LABEL, command_line
 from dmls_tf.datasets import DatasetInfo, DatasetSpec, color_wheel, doubts
 from dmls_tf.datasets.info import merge
 from dmls_tf.errors import UserError
-from dmls_tf.files import read_lines
+from dmls_tf.files import as_path, read_lines
 from dmls_tf.records.verification import find_shards, scan_shards
 from dmls_tf.settings import POSITIVE, Settings, required, setting
 
@@ -27,7 +27,7 @@ class Options(Settings):
 
 
 def main(options, records_dir):
-    directory = pathlib.Path(records_dir)
+    directory = as_path(records_dir)
     names = _class_names(pathlib.Path(options.class_names))
     splits = {}
     for split, paths in find_shards(directory).items():

@@ -7,7 +7,6 @@ samples are spread evenly over the split.
 """
 
 import dataclasses
-import pathlib
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,7 +14,7 @@ from PIL import Image, ImageDraw
 from dmls_tf import IGNORE_LABEL, command_line
 from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.evaluation.figures import figure_class
-from dmls_tf.files import writing
+from dmls_tf.files import as_path, make_directory, replacing, writing
 from dmls_tf.images.drawing import legend, overlay
 from dmls_tf.settings import POSITIVE, Settings, from_to, required, setting
 
@@ -33,14 +32,15 @@ class Options(Settings):
 def main(options, records_dir):
     info = DatasetInfo.load(records_dir)
     split = options.split or next(iter(info.splits))
-    output_dir = pathlib.Path(options.output_dir)
+    output_dir = as_path(options.output_dir)
     figure_class("the plot")  # is there, before anything is written
     samples = read_samples(records_dir, split, info, options.num_samples)
+    make_directory(output_dir)
     with writing(output_dir):
-        output_dir.mkdir(parents=True, exist_ok=True)
-        sheet = contact_sheet(samples, info, options.sample_height)
-        sheet.save(output_dir / f"{split}_samples.png")
-        plot_classes(info, split, output_dir / f"{split}_classes.png")
+        with replacing(output_dir / f"{split}_samples.png") as path:
+            contact_sheet(samples, info, options.sample_height).save(path)
+        with replacing(output_dir / f"{split}_classes.png") as path:
+            plot_classes(info, split, path)
     print(table_of_classes(info, split))
     command_line.warn(*doubts(info, split))
     print(f"wrote {output_dir}/{split}_samples.png and {split}_classes.png")

@@ -7,7 +7,6 @@ are also written as PNG files under `OUTPUT_DIR/png/SPLIT/`.
 """
 
 import dataclasses
-import pathlib
 import zlib
 
 import numpy as np
@@ -17,6 +16,7 @@ from dmls_tf import command_line
 from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets.synthetic_scenes import SYNTHETIC, draw_scene
 from dmls_tf.errors import UserError
+from dmls_tf.files import local_path
 from dmls_tf.images.label_maps import encode_label_png, png_bytes
 from dmls_tf.records.commands import convert, options_of
 from dmls_tf.records.label_readers import to_class_ids
@@ -53,10 +53,11 @@ def main(options):
         split: [Scene(split, i, *size, options.seed) for i in range(count)]
         for split, count in zip(options.splits, options.num_images, strict=True)
     }
+    pictures = options.save_images and local_path(options.output_dir) / "png"
     convert(SYNTHETIC, sources, options.output_dir, command_line.make(DrawnConfig))
-    if options.save_images:
+    if pictures:
         for split, scenes in sources.items():
-            _save_images(pathlib.Path(options.output_dir) / "png" / split, scenes)
+            _save_images(pictures / split, scenes)
 
 
 @dataclasses.dataclass(frozen=True)

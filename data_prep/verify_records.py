@@ -8,11 +8,11 @@ warns of classes without a pixel and the like.
 
 import dataclasses
 import os
-import pathlib
 
 from dmls_tf import command_line
 from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path
 from dmls_tf.records.verification import verify_split
 from dmls_tf.settings import POSITIVE, Settings, setting
 
@@ -26,7 +26,7 @@ def main(options, records_dir):
     info = DatasetInfo.load(records_dir)
     faults = []
     for name in info.splits:
-        faults += verify_split(pathlib.Path(records_dir), info, name, options.num_workers)
+        faults += verify_split(as_path(records_dir), info, name, options.num_workers)
     for fault in faults:
         print(fault)
     if faults:

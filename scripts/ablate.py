@@ -20,7 +20,7 @@ import time
 
 from dmls_tf import command_line
 from dmls_tf.errors import UserError
-from dmls_tf.files import make_directory, replacing, writing
+from dmls_tf.files import local_path, make_directory, replacing, writing
 from dmls_tf.settings import POSITIVE, Rule, Settings, required, setting
 
 SCRIPTS = pathlib.Path(__file__).parent
@@ -46,7 +46,7 @@ def main(options):
 
     report.check()  # that matplotlib is there, before hours of training
     rows = studies.read_rows(options.rows)
-    make_directory(options.work_dir)
+    make_directory(local_path(options.work_dir))
     results = studies.read_results(pathlib.Path(options.work_dir) / "results.csv")
     settings = hashes_of(rows, options)
     check_settings(results, settings, options.work_dir)

@@ -11,13 +11,12 @@ label PNGs in the data set's submission format (docs/evaluation.md). OUTPUT_DIR 
 
 import dataclasses
 import os
-import pathlib
 
 from dmls_tf import command_line
 from dmls_tf.config import InferenceConfig, ModelConfig
 from dmls_tf.datasets import DatasetInfo, doubts
 from dmls_tf.errors import UserError
-from dmls_tf.files import make_directory, writing
+from dmls_tf.files import as_path, make_directory, writing
 from dmls_tf.settings import (
     NOT_NEGATIVE,
     Rule,
@@ -63,7 +62,7 @@ def main(options):
     info = DatasetInfo.load(options.records_dir)
     command_line.warn(*doubts(info, options.split))
     gallery = Gallery(options.examples, info.palette) if options.report else None
-    output_dir = pathlib.Path(options.output_dir)
+    output_dir = as_path(options.output_dir)
     make_directory(output_dir)  # before minutes of work
     evaluation = evaluate(options.records_dir, options.split, predict, gallery, num_threads)
     with writing(output_dir):

@@ -7,9 +7,9 @@ is a PNG of class ids, such as scripts/predict.py writes.
 """
 
 import dataclasses
-import pathlib
 
 from dmls_tf import command_line
+from dmls_tf.files import local_path
 from dmls_tf.settings import NOT_NEGATIVE, POSITIVE, Rule, Settings, required, setting
 
 
@@ -38,7 +38,7 @@ def main(options):
     image, label = shrink(image, read_label(options.label), options.max_side)
     steps = (options.num_frames, options.steps_per_frame, options.dt, options.epsilon)
     labels = list(evolve_labels(image, label, *steps))
-    save_evolution(image, labels, color_wheel(256), pathlib.Path(options.output))
+    save_evolution(image, labels, color_wheel(256), local_path(options.output))
     moved = (labels[0] != labels[-1]).mean()
     print(
         f"wrote {options.output}: {len(labels)} frames, {100 * moved:.1f} % of the pixels changed "

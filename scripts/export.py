@@ -8,13 +8,13 @@ requests. See `docs/serving.md` for the signatures, the server and its clients.
 
 import dataclasses
 import json
-import pathlib
 
 import trained_model
 
 from dmls_tf import command_line
 from dmls_tf.config import ServingConfig
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path
 from dmls_tf.settings import POSITIVE, Settings, required, setting
 
 
@@ -39,7 +39,7 @@ def main(options):
 def read_scores(path):
     """What a model card says of an evaluation."""
     try:
-        metrics = json.loads(pathlib.Path(path).read_text())
+        metrics = json.loads(as_path(path).read_text())
         names = ("dataset", "split", "images", "pixel_accuracy", "mean_iou")
         return {name: metrics[name] for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -10,11 +10,11 @@ machines: the same command on each, with TF_CONFIG set.
 """
 
 import dataclasses
-import pathlib
 
 from dmls_tf import command_line
 from dmls_tf.config import DataConfig, ModelConfig, TrainConfig
 from dmls_tf.datasets import DatasetInfo, doubts
+from dmls_tf.files import as_path, replacing
 from dmls_tf.settings import POSITIVE, Settings, one_of, required, setting
 
 
@@ -44,7 +44,7 @@ def main(options):
     from dmls_tf.training.trainer import train
     from dmls_tf.training.work_dir import MODEL_FILE, clear
 
-    work_dir = pathlib.Path(options.work_dir)
+    work_dir = as_path(options.work_dir)
     info = DatasetInfo.load(options.records_dir)
     strategy = make_strategy(options.strategy)
     training = command_line.make(TrainConfig)
@@ -71,7 +71,8 @@ def main(options):
     if is_chief(strategy):
         again = dataclasses.replace(options, overwrite=False)  # or it would remove this training
         lines = command_line.flag_lines(again, *configs)
-        (work_dir / "resolved.flags").write_text("\n".join(lines) + "\n")
+        with replacing(work_dir / "resolved.flags") as file:
+            file.write_text("\n".join(lines) + "\n")
         print(f"{path}: is trained already" if modified(path) == before else f"wrote {path}")
 
 

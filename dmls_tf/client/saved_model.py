@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
+from dmls_tf.files import local_tree
 from dmls_tf.serving.layout import version_of
 
 
@@ -17,7 +18,8 @@ def connect(directory):
     """
     directory = version_of(directory)
     try:
-        signatures = tf.saved_model.load(str(directory)).signatures
+        with local_tree(directory) as files:
+            signatures = tf.saved_model.load(str(files)).signatures
     except (OSError, ValueError) as error:
         raise UserError(
             f"{directory}: neither a .keras file nor what scripts/export.py writes"

@@ -120,6 +120,10 @@ def _guarded(main, tensorflow):
         _fail(error, 1)
     except KeyboardInterrupt as error:
         _fail(f"interrupted {error}", 130)
+    except OSError as error:
+        if "://" not in str(error.filename):
+            raise
+        _fail(f"{error.filename}: {error.strerror}", 1)
     except Stopped as stop:
         print(f"stopped: {stop}", file=sys.stderr)
         sys.exit(128 + stop.signal)

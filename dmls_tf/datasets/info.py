@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from dmls_tf import IGNORE_LABEL, __version__
 from dmls_tf.datasets.spec import Color, DatasetSpec, Scoring, SubmissionFormat
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path, replacing
 
 INFO_FILE = "dataset.json"
 FORMAT_VERSION = 4
@@ -181,8 +182,8 @@ class DatasetInfo:
     def save(self, directory: str | pathlib.Path) -> None:
         content = {"format_version": FORMAT_VERSION, "ignore_label": IGNORE_LABEL}
         content |= dataclasses.asdict(self)
-        path = pathlib.Path(directory) / INFO_FILE
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        with replacing(as_path(directory) / INFO_FILE) as path:
+            path.write_text(json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def load(cls, directory: str | pathlib.Path) -> "DatasetInfo":
@@ -191,7 +192,7 @@ class DatasetInfo:
         Raises:
             UserError: it is missing or not of this format.
         """
-        path = pathlib.Path(directory) / INFO_FILE
+        path = as_path(directory) / INFO_FILE
         try:
             content = json.loads(path.read_text())
             if content["format_version"] != FORMAT_VERSION:
@@ -205,11 +206,13 @@ class DatasetInfo:
                 max_side=content["max_side"],
                 tool=content["tool"],
             )
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(
                 f"{path}: not found; {directory} is no records directory, make one with "
-                f"{_converter_of(pathlib.Path(directory).name)}"
+                f"{_converter_of(path.parent.name)}"
             ) from error
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from error
         except UserError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -20,7 +20,7 @@ import numpy as np
 from dmls_tf import IGNORE_LABEL
 from dmls_tf.errors import UserError
 from dmls_tf.evaluation.pixel_counts import columns_of
-from dmls_tf.files import files_in, replacing, writing
+from dmls_tf.files import files_in, local_path, replacing, writing
 from dmls_tf.images.label_maps import png_bytes, read_label
 
 
@@ -47,7 +47,7 @@ def write_submission(path, predictions, spec):
     Raises:
         UserError: the path exists, or cannot be written.
     """
-    path = pathlib.Path(path)
+    path = local_path(path)
     if path.exists():
         raise UserError(f"{path}: exists; choose another path or remove it")
     values = np.full(256, next(iter(spec.unevaluated), 0), np.uint8)
@@ -101,7 +101,7 @@ class Submission:
     """
 
     def __init__(self, path, spec):
-        self.path, self.spec, self.archive = pathlib.Path(path), spec, None
+        self.path, self.spec, self.archive = local_path(path), spec, None
         self.known = columns_of(spec) >= 0
         if self.path.is_dir():
             files = [file for file in files_in(self.path) if file.suffix == ".png"]

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import pathlib
 
 import numpy as np
 
 from dmls_tf.errors import DamagedFile
+from dmls_tf.files import as_path
 from dmls_tf.images.formats import as_png, is_jpeg_or_png
 from dmls_tf.images.label_maps import png_bytes
 
@@ -41,7 +41,7 @@ def read_photo(path):
         DamagedFile: it is none that Pillow reads, or damaged.
     """
     try:
-        content = pathlib.Path(path).read_bytes()
+        content = as_path(path).read_bytes()
     except OSError as error:
         raise DamagedFile(f"{path}: {error.strerror}") from error
     if content and not is_jpeg_or_png(content):

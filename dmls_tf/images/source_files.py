@@ -11,12 +11,12 @@ not.
 
 import dataclasses
 import io
-import pathlib
 import warnings
 
 from PIL import ExifTags, Image
 
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path
 from dmls_tf.images.formats import as_png, is_jpeg_or_png, open_image, unreadable
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
@@ -40,7 +40,7 @@ def read_bytes(path):
         UserError: it cannot be read.
     """
     try:
-        return pathlib.Path(path).read_bytes()
+        return as_path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
 

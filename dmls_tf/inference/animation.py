@@ -1,14 +1,12 @@
 """Level sets to look at: the evolution of a label map over an image, frame by frame."""
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 from keras import ops
 from PIL import Image
 
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing, writing
+from dmls_tf.files import local_path, replacing, writing
 from dmls_tf.images.drawing import overlay
 from dmls_tf.ops.banded_distance import signed_distance
 from dmls_tf.ops.level_set import assign, evolve, region_force
@@ -82,7 +80,7 @@ def save_evolution(image, labels, palette, path, milliseconds=120):
         UserError: it cannot be written.
     """
     frames = [overlay(image, label, palette, opacity=0.35) for label in labels]
-    path = pathlib.Path(path)
+    path = local_path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:

@@ -6,7 +6,7 @@ import pathlib
 
 from dmls_tf.config import PICTURES
 from dmls_tf.errors import UserError
-from dmls_tf.files import files_in
+from dmls_tf.files import as_path, files_in, is_local
 from dmls_tf.images.formats import PHOTO_ENDINGS
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
@@ -37,10 +37,10 @@ def find_files(patterns, output_dir=None):
         UserError: a pattern that names nothing; two files whose results would have one name; a
             directory that is also `output_dir`; a file that a result would replace.
     """
-    output_dir = output_dir and pathlib.Path(output_dir).resolve()
+    output_dir = output_dir and as_path(output_dir).resolve()
     found, notes = {}, []
     for pattern in patterns:
-        path = pathlib.Path(pattern)
+        path = as_path(pattern)
         if path.is_dir():
             files, passed_over = _search(path, output_dir)
             found |= dict.fromkeys((file, file.relative_to(path)) for file in files)
@@ -54,10 +54,15 @@ def find_files(patterns, output_dir=None):
 
 
 def _matches(path):
-    files = [path] if path.is_file() else sorted(glob.glob(str(path), recursive=True))
+    if path.is_file():
+        return [path]
+    if is_local(path):
+        files = [pathlib.Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    else:
+        files = sorted(path.parent.glob(path.name))
     if not files:
         raise UserError(f"{path}: no such file or directory")
-    return map(pathlib.Path, files)
+    return files
 
 
 def _search(folder, output_dir):

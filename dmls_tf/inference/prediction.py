@@ -8,14 +8,13 @@
 
 import contextlib
 import functools
-import pathlib
 
 import numpy as np
 from tqdm import tqdm
 
 from dmls_tf.config import PICTURES
 from dmls_tf.errors import DamagedFile
-from dmls_tf.files import make_directory, replacing, writing
+from dmls_tf.files import as_path, is_local, local_copy, make_directory, replacing, writing
 from dmls_tf.images.drawing import legend, overlay
 from dmls_tf.images.label_maps import png_bytes
 from dmls_tf.images.photos import Photo, read_photo
@@ -79,7 +78,8 @@ def predict_files(segment, files, writer, workers=1):
             bar.update()
         for name, path in videos.items():
             try:
-                _predict_video(segment, path, name, writer, workers, bar)
+                with local_copy(path) as file:
+                    _predict_video(segment, file, name, writer, workers, bar)
             except DamagedFile as error:
                 faults.append(str(error))
             bar.update()
@@ -124,16 +124,18 @@ class PictureWriter:
     """
 
     def __init__(self, output_dir, classes, palette, pictures=PICTURES):
-        self.output_dir = pathlib.Path(output_dir)
+        self.output_dir = as_path(output_dir)
         self.palette, self.pictures = [tuple(color) for color in palette], pictures
-        with writing(self.output_dir):
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            legend(classes, self.palette).save(self.output_dir / "legend.png")
+        make_directory(self.output_dir)
+        path = self.output_dir / "legend.png"
+        with writing(path), replacing(path) as temporary:
+            legend(classes, self.palette).save(temporary)
 
     def path(self, name, picture, suffix=".png"):
         """Where a picture goes; its directory exists."""
         path = self.output_dir / f"{name}_{picture}{suffix}"
-        make_directory(path.parent)
+        if is_local(path):
+            make_directory(path.parent)
         return path
 
     def write(self, name, image, segmentation, append=None):

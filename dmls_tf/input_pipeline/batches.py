@@ -153,7 +153,7 @@ def evaluation_batches(records_dir, split, config, share=Share()):  # noqa: B008
         return image, label
 
     dataset = (
-        interleaved(shard_paths(records_dir, split))
+        interleaved(shard_paths(records_dir, split), records_dir)
         .repeat()
         .take(total)
         .enumerate()
@@ -177,7 +177,7 @@ def _shuffled_passes(records_dir, split, config, seed, decode):
     """
     paths = shard_paths(records_dir, split)
     if config.cache:
-        decoded = interleaved(paths).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        decoded = interleaved(paths, records_dir).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         decoded = decoded.cache()
         num_images = DatasetInfo.load(records_dir).split(split).num_images
         return lambda number: _shuffled(decoded, num_images, _seeds(seed, ORDER, number))
@@ -185,7 +185,7 @@ def _shuffled_passes(records_dir, split, config, seed, decode):
     def shuffled(number):
         seeds = _seeds(seed, ORDER, number)
         shards = tf.random.experimental.stateless_shuffle(tf.constant(paths), seeds)
-        return _shuffled(interleaved(shards), config.shuffle_buffer, seeds)
+        return _shuffled(interleaved(shards, records_dir), config.shuffle_buffer, seeds)
 
     return shuffled
 

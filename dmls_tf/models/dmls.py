@@ -13,7 +13,6 @@ loss of its own, and training through P made no difference in accuracy.
 
 import dataclasses
 import functools
-import pathlib
 import zipfile
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from keras import ops
 from dmls_tf import settings
 from dmls_tf.config import ModelConfig
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path, local_copy
 from dmls_tf.layers.level_set import MultiphaseLevelSet
 from dmls_tf.layers.resize import ResizeLike
 from dmls_tf.models.dfcn import DFCN, Encoded
@@ -254,10 +254,11 @@ def load_dmls(path, **changes):
     Raises:
         UserError: there is no such file, it holds no DMLS model, or the changes do not fit.
     """
-    if not pathlib.Path(path).is_file():
+    if not as_path(path).is_file():
         raise UserError(f"{path}: no such model file; scripts/train.py writes WORK_DIR/model.keras")
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with local_copy(path) as file:
+            model = keras.saving.load_model(file, compile=False)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:

@@ -1,13 +1,13 @@
 """What the converters' commands share: their settings, and conversion as they say."""
 
 import dataclasses
-import pathlib
 import re
 
 from dmls_tf import command_line
 from dmls_tf.datasets import INFO_FILE
 from dmls_tf.datasets.info import doubts
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path, local_path
 from dmls_tf.records import conversion
 from dmls_tf.records.samples import SourceFiles
 from dmls_tf.settings import PATH, Rule, Settings, setting
@@ -41,7 +41,7 @@ def existing(data_dir, download):
     Raises:
         UserError: it is not there, or empty; says what to download.
     """
-    path = pathlib.Path(data_dir)
+    path = local_path(data_dir)
     if not path.is_dir() or not any(path.iterdir()):
         raise UserError(
             f"{path}: no data set is there; download {download}, unpack it in {path} and run this "
@@ -60,7 +60,7 @@ def convert_files(spec, find_files, options, config):
         options: settings with `data_dir`, `splits` and `output_dir`.
         config: a `ConversionConfig`.
     """
-    root = pathlib.Path(options.data_dir)
+    root = local_path(options.data_dir)
     sources = {
         split: [SourceFiles(*map(str, paths)) for paths in find_files(root, split)]
         for split in options.splits
@@ -77,7 +77,7 @@ def convert(spec, sources, output_dir, config):
         output_dir: of the records.
         config: a `ConversionConfig`.
     """
-    exists = (pathlib.Path(output_dir) / INFO_FILE).is_file() and not config.overwrite
+    exists = (as_path(output_dir) / INFO_FILE).is_file() and not config.overwrite
     info = conversion.convert(output_dir, spec, sources, config)
     for name, split in info.splits.items():
         official = spec.split_sizes.get(name, split.num_images)

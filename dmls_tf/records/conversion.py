@@ -1,6 +1,7 @@
 """From lists of sources to a records directory that appears whole, and whose making can be resumed.
 
-Everything is made in a hidden directory beside the target:
+Everything is made in a hidden directory beside the target, or, if that is in an object store, in
+the cache of this machine:
 
     .NAME.partial/records/   finished shards; becomes NAME when all are done
     .NAME.partial/journal/   an entry for each finished shard
@@ -15,14 +16,15 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import pathlib
 import shutil
+import urllib.parse
 
 from dmls_tf.config import IMAGES_PER_SHARD
 from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, holds_class_ids, merge
 from dmls_tf.errors import UserError
-from dmls_tf.files import writing
+from dmls_tf.files import as_path, is_local, make_directory, sizes_in, upload_tree, writing
 from dmls_tf.records import shards, workers
+from dmls_tf.records.shard_cache import cache_dir
 
 SKIPPED_FILE = "skipped.txt"
 SOURCES_FILE = "sources.sha256"  # a digest of all that decides the records
@@ -44,7 +46,7 @@ def convert(output_dir, spec, splits, config):
     Raises:
         UserError: the target is in use, or a sample is faulty. No target is made then.
     """
-    target = pathlib.Path(output_dir).absolute()
+    target = as_path(output_dir).absolute()
     if not target.name:
         raise UserError(f"{target}: records need a directory of their own")
     tasks = {split: _tasks(split, sources, spec, config) for split, sources in splits.items()}
@@ -53,7 +55,9 @@ def convert(output_dir, spec, splits, config):
     with writing(target), _staging(target) as staging:
         info = None if config.overwrite else _made_before(target, digest)
         if info is None:
-            _check_target(target, config.overwrite)
+            _check_target(target, config.overwrite, fingerprints)
+            if not is_local(target):
+                make_directory(target)  # before hours of work
             info = _write(staging, spec, tasks, fingerprints, config)
             (staging / "records" / SOURCES_FILE).write_text(f"{digest}\n")
             _publish(staging, target)
@@ -83,7 +87,10 @@ def _tasks(split, sources, spec, config):
 @contextlib.contextmanager
 def _staging(target):
     """The directory beside the target, for this process alone; kept if it has a finished shard."""
-    staging = target.with_name(f".{target.name}.partial")
+    if is_local(target):
+        staging = target.with_name(f".{target.name}.partial")
+    else:
+        staging = cache_dir() / "conversions" / urllib.parse.quote(str(target), safe="")
     (staging / "records").mkdir(parents=True, exist_ok=True)
     (staging / "journal").mkdir(exist_ok=True)
     descriptor = os.open(staging, os.O_RDONLY)
@@ -95,7 +102,7 @@ def _staging(target):
     try:
         yield staging
     except BaseException as error:
-        finished = len(list((staging / "journal").glob("*.json")))
+        finished = len(list((staging / "journal").glob("[!.]*.json")))
         if not finished:
             shutil.rmtree(staging)
         elif isinstance(error, (UserError, KeyboardInterrupt)):
@@ -109,20 +116,22 @@ def _staging(target):
 def _made_before(target, digest):
     """The `DatasetInfo` of a target that was made of the same sources and settings, else None."""
     try:
-        if (target / SOURCES_FILE).read_text().strip() != digest:
-            return None
+        same = (target / SOURCES_FILE).read_text().strip() == digest
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return DatasetInfo.load(target)
+    return DatasetInfo.load(target) if same and (target / INFO_FILE).exists() else None
 
 
-def _check_target(target, overwrite):
+def _check_target(target, overwrite, shards):
+    """Refuses a target in use; in a store, it may hold what an interrupted upload left."""
     if not target.exists():
         return
     if not target.is_dir():
         raise UserError(f"{target}: is a file, --output_dir must be a directory")
     is_records = (target / INFO_FILE).is_file()
-    if any(target.iterdir()) and not (overwrite and is_records):
+    left = () if is_local(target) else {*shards, SOURCES_FILE, SKIPPED_FILE}
+    in_use = any(path.name not in left for path in target.iterdir())
+    if in_use and not (overwrite and is_records):
         if is_records:
             raise UserError(
                 f"{target}: holds records of other files or settings; pass --overwrite to replace "
@@ -181,6 +190,12 @@ def _write_split(staging, split, tasks, fingerprints, num_workers):
 
 def _publish(staging, target):
     """Gives the finished records the target's name, in place of what it held."""
+    if not is_local(target):
+        (target / INFO_FILE).unlink(missing_ok=True)  # no reader shall take old shards for new ones
+        for name in sizes_in(target):
+            (target / name).unlink()
+        upload_tree(staging / "records", target, last=INFO_FILE)
+        return
     if target.exists():
         shutil.rmtree(staging / "old", ignore_errors=True)  # of a run that was killed here
         target.rename(staging / "old")

@@ -14,7 +14,7 @@ import numpy as np
 from dmls_tf import command_line
 from dmls_tf.datasets.label_table import key_of
 from dmls_tf.errors import UserError
-from dmls_tf.files import files_in, read_lines
+from dmls_tf.files import files_in, local_path, read_lines
 from dmls_tf.images.formats import PHOTO_ENDINGS
 from dmls_tf.images.label_files import LABEL_ENDINGS
 from dmls_tf.records.pairing import pair_files
@@ -52,7 +52,7 @@ def find_pairs(images, labels, image_ending=None, label_ending=None):
     Raises:
         UserError: see `pair_files`; the JSON file cannot be read.
     """
-    images, labels = pathlib.Path(images), pathlib.Path(labels)
+    images, labels = local_path(images), local_path(labels)
     endings = (image_ending,) if image_ending else PHOTO_ENDINGS
     if labels.suffix == ".json":
         segments = read_panoptic(labels)

@@ -1,16 +1,18 @@
 """The records of a split, in one order that is always the same, and what is wrong with them."""
 
 import contextlib
-import pathlib
 
 import tensorflow as tf
 
 from dmls_tf.datasets import DatasetInfo
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path, is_local, sizes_in
 from dmls_tf.records.scan import scan_shard
 from dmls_tf.records.schema import parse_record
+from dmls_tf.records.shard_cache import cached_shard
 
 INTERLEAVED_SHARDS = 8
+FAULTS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError)
 
 
 def read_split(records_dir, split, instances=False):
@@ -27,7 +29,7 @@ def read_split(records_dir, split, instances=False):
     Raises:
         UserError: no `dataset.json`, no such split, a missing or truncated shard.
     """
-    return interleaved(shard_paths(records_dir, split)).map(
+    return interleaved(shard_paths(records_dir, split), records_dir).map(
         lambda serialized: parse_record(serialized, instances), num_parallel_calls=tf.data.AUTOTUNE
     )
 
@@ -38,14 +40,15 @@ def shard_paths(records_dir, split):
     Raises:
         UserError: see `read_split`.
     """
-    paths = []
-    for shard in DatasetInfo.load(records_dir).split(split).shards:
-        path = pathlib.Path(records_dir) / shard.name
-        if not path.is_file():
+    paths, directory = [], as_path(records_dir)
+    shards, sizes = DatasetInfo.load(directory).split(split).shards, sizes_in(directory)
+    for shard in shards:
+        path = directory / shard.name
+        if shard.name not in sizes:
             raise UserError(f"{path}: missing shard; convert the data set again")
-        if path.stat().st_size != shard.num_bytes:
+        if sizes[shard.name] != shard.num_bytes:
             raise UserError(
-                f"{path}: {path.stat().st_size} bytes instead of {shard.num_bytes}, truncated or "
+                f"{path}: {sizes[shard.name]} bytes instead of {shard.num_bytes}, truncated or "
                 "replaced; data_prep/verify_records.py names the record"
             )
         paths.append(str(path))
@@ -57,14 +60,30 @@ def name_of(example):
     return example["filename"].decode(errors="replace")
 
 
-def interleaved(paths):
-    """Serialised records, in turn from several shards."""
-    return tf.data.Dataset.from_tensor_slices(paths).interleave(
+def interleaved(paths, records_dir):
+    """Serialised records, in turn from several shards of a directory.
+
+    Those of an object store are read from the cache; the next ones are fetched meanwhile.
+    """
+    shards = tf.data.Dataset.from_tensor_slices(paths)
+    if not is_local(as_path(records_dir)):
+        shards = shards.map(
+            lambda path: tf.ensure_shape(tf.numpy_function(_cached, [path], tf.string), []),
+            num_parallel_calls=INTERLEAVED_SHARDS,
+            deterministic=True,
+        )
+    return shards.interleave(
         tf.data.TFRecordDataset,
         cycle_length=INTERLEAVED_SHARDS,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _cached(path):
+    """The path of a shard of an object store in the cache, where it is put if it is not there."""
+    directory, _, name = path.decode().rpartition("/")
+    return str(cached_shard(directory, name))
 
 
 @contextlib.contextmanager
@@ -78,10 +97,16 @@ def faults_named(records_dir, *splits):
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    except (
+        tf.errors.DataLossError,
+        tf.errors.InvalidArgumentError,
+        tf.errors.UnknownError,
+    ) as error:
         num_classes = DatasetInfo.load(records_dir).num_classes
         for split in splits:
             for path in shard_paths(records_dir, split):
+                if not is_local(as_path(path)):
+                    _cached(path.encode())  # says what is wrong
                 faults, _ = scan_shard(path, num_classes)
                 if faults:
                     raise UserError(

@@ -4,8 +4,6 @@
 training or evaluation meets a damaged one.
 """
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -13,7 +11,7 @@ from google.protobuf.message import DecodeError
 from dmls_tf import IGNORE_LABEL
 from dmls_tf.datasets.info import ShardInfo, count_shard
 from dmls_tf.errors import UserError
-from dmls_tf.files import sha256_of
+from dmls_tf.files import as_path, local_copy, sha256_of
 from dmls_tf.records import schema as records
 
 EIGHT_BITS_GREY = b"\x08\x00"  # in the header of a PNG
@@ -32,11 +30,17 @@ def scan_shard(path, num_classes, on_record=lambda: None):
         with it, and a `SplitInfo` of what the sound records hold. What follows a record of a wrong
         checksum cannot be read.
     """
-    faults, pixels, number = [], [], 0
-    if not pathlib.Path(path).is_file():
+    path = as_path(path)
+    if not path.is_file():
         return [f"{path}: missing shard"], None
+    with local_copy(path) as file:
+        return _scan(path, file, num_classes, on_record)
+
+
+def _scan(path, file, num_classes, on_record):
+    faults, pixels, number = [], [], 0
     try:
-        for serialized in tf.data.TFRecordDataset(str(path)):
+        for serialized in tf.data.TFRecordDataset(str(file)):
             try:
                 pixels.append(label_pixels(serialized.numpy(), num_classes))
             except UserError as error:
@@ -48,8 +52,7 @@ def scan_shard(path, num_classes, on_record=lambda: None):
     except tf.errors.OpError as error:
         faults.append(f"{path}: cannot be read ({_first_line(error)})")
         return faults, None
-    path = pathlib.Path(path)
-    shard = ShardInfo(path.name, number, path.stat().st_size, sha256_of(path))
+    shard = ShardInfo(path.name, number, file.stat().st_size, sha256_of(file))
     return faults, count_shard(shard, pixels, num_classes)
 
 

@@ -1,10 +1,12 @@
 """A SavedModel for TF Serving: complete, loaded and run in a clean process, or not there at all."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import shutil
+import tempfile
 
 import keras
 import tensorflow as tf
@@ -12,7 +14,14 @@ import tensorflow as tf
 import dmls_tf
 from dmls_tf.config import MIN_SIDE
 from dmls_tf.errors import UserError
-from dmls_tf.files import flush_to_disk, writing
+from dmls_tf.files import (
+    as_path,
+    flush_to_disk,
+    is_local,
+    make_directory,
+    upload_tree,
+    writing,
+)
 from dmls_tf.serving.acceptance import Unservable, accept
 from dmls_tf.serving.layout import CARD_FILE, WARM_UP_FILE, versions
 from dmls_tf.serving.networks import with_constants, with_variables
@@ -24,8 +33,10 @@ def export(model, export_dir, config, version=None, scores=None):
     """Writes `EXPORT_DIR/<version>/`.
 
     Its signatures are those of `dmls_tf.serving.signatures`; `assets.extra/` has the model card
-    and the warm-up requests. The version appears by a rename, after a process without this package
-    has loaded it with TensorFlow and answered the requests; TF Serving itself is not run.
+    and the warm-up requests. The version appears at once, after a process without this package has
+    loaded it with TensorFlow and answered the requests; TF Serving itself is not run. In an object
+    store its files appear one by one, `saved_model.pb` last: a server that loads it before finds
+    no graph and tries again.
 
     Args:
         model: a `DMLS`.
@@ -41,27 +52,43 @@ def export(model, export_dir, config, version=None, scores=None):
         UserError: the version exists, the directory cannot be written, or the model fails that
             check.
     """
-    base = pathlib.Path(export_dir)
+    base = as_path(export_dir)
     version = version or 1 + max(versions(base), default=0)
     target = base / str(version)
     if target.exists():
         raise UserError(f"{target}: exists; choose another --version")
-    # TF Serving looks at directories whose names are numbers.
-    partial = base / f".{version}.{os.getpid()}"
-    try:
+    make_directory(base)
+    with _partial(target) as partial:
         with writing(base):
-            base.mkdir(parents=True, exist_ok=True)
             requests = _write(model, partial, config, model_card(model, config, scores))
-        accept(partial, requests)
+        try:
+            accept(partial, requests)
+        except Unservable as error:
+            raise UserError(f"not exported, the model cannot be served: {error}") from error
         with writing(target):
-            for path in (*partial.rglob("*"), partial):
-                flush_to_disk(path)
-            partial.rename(target)
-    except Unservable as error:
-        raise UserError(f"not exported, the model cannot be served: {error}") from error
+            _publish(partial, target)
+    return target
+
+
+@contextlib.contextmanager
+def _partial(target):
+    """A local directory for a version that is not finished; TF Serving looks at numbers only."""
+    directory = target.parent if is_local(target) else tempfile.gettempdir()
+    partial = pathlib.Path(directory, f".{target.name}.{os.getpid()}")
+    try:
+        yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return target
+
+
+def _publish(partial, target):
+    """Makes a finished version appear: by a rename; in a store, where none is, graph last."""
+    if is_local(target):
+        for path in (*partial.rglob("*"), partial):
+            flush_to_disk(path)
+        partial.rename(target)
+    else:
+        upload_tree(partial, target, last="saved_model.pb")
 
 
 def model_card(model, config, scores=None):

@@ -1,6 +1,6 @@
 """Files of an exported model: `BASE/<version>/`, as TF Serving expects them."""
 
-import pathlib
+from dmls_tf.files import as_path
 
 CARD_FILE = "assets.extra/model_card.json"
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # the name is TF Serving's
@@ -8,10 +8,10 @@ WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # the name is TF Servi
 
 def versions(base):
     """{number: path} of the versions in a model's base path."""
-    return {int(path.name): path for path in pathlib.Path(base).glob("*") if path.name.isdigit()}
+    return {int(path.name): path for path in as_path(base).glob("*") if path.name.isdigit()}
 
 
 def version_of(directory):
     """The highest version in a model's base path, or the directory itself."""
     found = versions(directory)
-    return found[max(found)] if found else pathlib.Path(directory)
+    return found[max(found)] if found else as_path(directory)

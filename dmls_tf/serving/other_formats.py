@@ -7,13 +7,11 @@ Both take `images`, float32 `[1, h, w, 3]`, 0..255, and return `labels`, int32 `
 reliably what it could not convert, so each file is run once and compared before it is kept.
 """
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
-from dmls_tf.files import make_directory, replacing, writing
+from dmls_tf.files import local_path, make_directory, replacing, writing
 from dmls_tf.models import with_settings
 
 OPSET = 18  # of ONNX
@@ -35,7 +33,7 @@ def write_file(model, path, size):
         UserError: another suffix, a missing package, a path that cannot be written, or a file whose
             labels differ.
     """
-    path = pathlib.Path(path)
+    path = local_path(path)
     if path.suffix not in FORMATS:
         raise UserError(f"{path}: must end in {' or '.join(FORMATS)}")
     make_directory(path.parent)  # before minutes of work

@@ -6,9 +6,7 @@ in the schedule, and the scores of the epochs. Seeds are settings, so nothing el
 on as if nothing had happened.
 """
 
-import contextlib
 import json
-import pathlib
 import re
 import sys
 import zipfile
@@ -17,7 +15,7 @@ import zlib
 import numpy as np
 
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing
+from dmls_tf.files import as_path, is_local, local_copy, replacing
 
 KEPT = 2
 DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -49,8 +47,9 @@ class TrainingState:
         Raises:
             OSError: it cannot be written; those that are there stay.
         """
-        directory = pathlib.Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = as_path(directory)
+        if is_local(directory):
+            directory.mkdir(parents=True, exist_ok=True)
         arrays = {name: np.asarray(variable) for name, variable in self.variables.items()}
         arrays |= {f"sums/{name}": np.asarray(value) for name, value in self.sums.items()}
         facts = json.dumps({"step": self.step, "history": self.history})
@@ -89,23 +88,24 @@ class TrainingState:
 
 def find_checkpoints(directory):
     """The checkpoints in a directory, oldest first."""
-    paths = pathlib.Path(directory).glob("step-*.npz")
+    paths = as_path(directory).glob("step-*.npz")
     return sorted(path for path in paths if re.fullmatch(r"step-\d{8,}\.npz", path.name))
 
 
 def epochs_done(directory):
     """The epochs that the newest checkpoint has behind it; None without a readable one."""
     for path in reversed(find_checkpoints(directory)):
-        with contextlib.suppress(*DAMAGED), np.load(path) as arrays:
+        if arrays := _read(path):
             return len(json.loads(str(arrays["facts"]))["history"])
     return None
 
 
 def _read(path):
     """The arrays of a checkpoint; None, and a line on stderr, where it is damaged."""
-    try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            return dict(arrays)
-    except DAMAGED as error:
-        print(f"{path}: damaged ({error}); using the one before", file=sys.stderr)
-        return None
+    with local_copy(path) as file:
+        try:
+            with open(file, "rb") as content, np.load(content) as arrays:
+                return dict(arrays)
+        except DAMAGED as error:
+            print(f"{path}: damaged ({error}); using the one before", file=sys.stderr)
+            return None

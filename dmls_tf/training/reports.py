@@ -5,15 +5,17 @@ validation.
 """
 
 import csv
+import pathlib
 import resource
 import sys
+import tempfile
 import time
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from dmls_tf.files import replacing
+from dmls_tf.files import is_local, replacing, upload_tree
 from dmls_tf.images.drawing import colorize, contours
 from dmls_tf.metrics import scores_of
 
@@ -110,7 +112,7 @@ class TensorBoardLog:
     """Scalars every few steps and each epoch, and pictures of some validation images.
 
     Args:
-        log_dir: of TensorBoard.
+        log_dir: a path of `files.as_path`; to an object store goes a new file each epoch.
         examples: (images float32 `[B, H, W, 3]`, 0..255, labels int32 `[B, H, W]`).
         palette: an RGB colour a class.
         batch_size: images a step.
@@ -118,7 +120,8 @@ class TensorBoardLog:
     """
 
     def __init__(self, log_dir, examples, palette, batch_size, every=20):
-        self.writer = tf.summary.create_file_writer(str(log_dir))
+        self.log_dir = log_dir
+        self._open()
         self.images, self.labels = examples
         self.palette, self.batch_size, self.every = palette, batch_size, every
         self.seen = None  # (step, sums, time) of the scalars before
@@ -142,6 +145,14 @@ class TensorBoardLog:
         with self.writer.as_default():
             tf.summary.image(title, self._pictures(model), step=row["step"])
         self.seen = None  # validation is not throughput
+        if self.scratch:
+            self.close()
+            self._open()
+
+    def _open(self):
+        self.scratch = None if is_local(self.log_dir) else tempfile.TemporaryDirectory()
+        directory = self.scratch.name if self.scratch else self.log_dir
+        self.writer = tf.summary.create_file_writer(str(directory))
 
     def _write(self, group, scalars, step):
         with self.writer.as_default():
@@ -161,6 +172,9 @@ class TensorBoardLog:
 
     def close(self):
         self.writer.close()
+        if self.scratch:
+            with self.scratch:
+                upload_tree(pathlib.Path(self.scratch.name), self.log_dir)
 
 
 def peak_memory():

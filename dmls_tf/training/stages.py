@@ -5,10 +5,10 @@ the one before and can be cut off and continued like any other.
 """
 
 import dataclasses
-import pathlib
 
 from dmls_tf.config import Stage
 from dmls_tf.errors import UserError
+from dmls_tf.files import as_path
 from dmls_tf.training.strategy import is_chief
 from dmls_tf.training.trainer import train
 from dmls_tf.training.work_dir import MODEL_FILE, SETTINGS_FILE, publish, ways_on
@@ -45,7 +45,7 @@ def train_stages(stages, records_dir, splits, configs, work_dir, strategy):
     Raises:
         UserError: `work_dir` holds a training without stages, or see `train`.
     """
-    work_dir, (model, data, training) = pathlib.Path(work_dir), configs
+    work_dir, (model, data, training) = as_path(work_dir), configs
     if (work_dir / SETTINGS_FILE).exists():
         raise UserError(f"{work_dir}: holds a training without stages; {ways_on(work_dir)}")
     for i, stage in enumerate(stages, start=1):

@@ -8,7 +8,6 @@ several and for several machines; see docs/adr/0003-training-loop.md.
 import contextlib
 import dataclasses
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ import tensorflow as tf
 
 from dmls_tf.datasets import INFO_FILE, DatasetInfo
 from dmls_tf.errors import Stopped, UserError
-from dmls_tf.files import replacing, sha256_of
+from dmls_tf.files import as_path, replacing, sha256_of
 from dmls_tf.input_pipeline.batches import (
     evaluation_batches,
     steps_per_pass,
@@ -68,7 +67,7 @@ def train(records_dir, splits, configs, work_dir, strategy, may_grow=True):
             finite, a full disk, a lost worker.
         Stopped: a signal came; the state is saved.
     """
-    work_dir = pathlib.Path(work_dir)
+    work_dir = as_path(work_dir)
     model_config, data_config, _ = configs
     model_config.check_size(data_config.crop_size or data_config.image_size or ())
     settings = _settings(records_dir, splits, *configs)
@@ -199,7 +198,8 @@ class Training:
         if is_chief(self.strategy):
             path = self.work_dir / CHECKPOINTS / BEST_FILE
             if row["val_mean_iou"] > best or not path.exists():
-                _save_model(self.validated, path)
+                with replacing(path) as temporary:
+                    self.validated.save(temporary)
             for report in self.reports:
                 report.on_epoch(state.history, self.validated)
         self._save()
@@ -273,17 +273,6 @@ class Training:
         ]
 
 
-def _save_model(model, path):
-    """Writes a `.keras` file, completely or not at all."""
-    written = path.with_name(f".{path.name}")  # Keras looks at the suffix
-    try:
-        with replacing(path) as temporary:
-            model.save(written)
-            written.replace(temporary)
-    finally:
-        written.unlink(missing_ok=True)
-
-
 def _totals(totals, sums):
     """Running sums of steps."""
     passing = ("stop", "gradient")
@@ -298,7 +287,7 @@ def _totals(totals, sums):
 def _settings(records_dir, splits, model_config, data_config, train_config):
     """All that decides the result, as JSON."""
     return {
-        "data set": sha256_of(pathlib.Path(records_dir) / INFO_FILE),
+        "data set": sha256_of(as_path(records_dir) / INFO_FILE),
         "splits": list(splits),
         "model": dataclasses.asdict(model_config),
         "data": dataclasses.asdict(data_config),

@@ -8,13 +8,18 @@ log.csv, tensorboard/      scores of every epoch, scalars, a few pictures
 stageI-NAME/               the same of each stage of a staged training
 """
 
-import filecmp
 import json
-import pathlib
-import shutil
 
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing, writing
+from dmls_tf.files import (
+    as_path,
+    is_local,
+    make_directory,
+    remove_tree,
+    replacing,
+    sha256_of,
+    writing,
+)
 from dmls_tf.training.checkpoints import epochs_done
 
 MODEL_FILE, SETTINGS_FILE, LOG_FILE = "model.keras", "settings.json", "log.csv"
@@ -40,7 +45,7 @@ def check(work_dir, settings):
             start from its weights. It has had more epochs already. Its settings cannot be read. It
             holds a training in stages, or a model without settings.
     """
-    work_dir = pathlib.Path(work_dir)
+    work_dir = as_path(work_dir)
     path = work_dir / SETTINGS_FILE
     if not path.exists():
         if (work_dir / MODEL_FILE).exists() or any(work_dir.glob(f"{STAGES}/{SETTINGS_FILE}")):
@@ -101,20 +106,19 @@ def claim(work_dir, settings):
     Raises:
         UserError: it cannot be written.
     """
-    work_dir = pathlib.Path(work_dir)
-    with writing(work_dir):
-        work_dir.mkdir(parents=True, exist_ok=True)
-        with replacing(work_dir / SETTINGS_FILE) as path:
-            path.write_text(json.dumps(settings, indent=1) + "\n")
+    work_dir = as_path(work_dir)
+    make_directory(work_dir)
+    with writing(work_dir), replacing(work_dir / SETTINGS_FILE) as path:
+        path.write_text(json.dumps(settings, indent=1) + "\n")
 
 
 def publish(path, work_dir):
     """Makes the model at `path` the result of the training in `work_dir`, if it is not."""
-    target = pathlib.Path(work_dir) / MODEL_FILE
-    if target.exists() and filecmp.cmp(path, target, shallow=False):
+    target = as_path(work_dir) / MODEL_FILE
+    if target.exists() and sha256_of(path) == sha256_of(target):
         return
     with replacing(target) as temporary:
-        shutil.copyfile(path, temporary)
+        temporary.write_bytes(path.read_bytes())
 
 
 def clear(work_dir):
@@ -123,15 +127,15 @@ def clear(work_dir):
     Raises:
         UserError: it is a file.
     """
-    work_dir = pathlib.Path(work_dir)
+    work_dir = as_path(work_dir)
     if work_dir.exists() and not work_dir.is_dir():
         raise UserError(f"{work_dir}: is a file, --work_dir must be a directory")
     for directory in [work_dir, *work_dir.glob(STAGES)]:
         for name in (MODEL_FILE, SETTINGS_FILE, LOG_FILE, "resolved.flags"):
             (directory / name).unlink(missing_ok=True)
         for name in (CHECKPOINTS, TENSORBOARD):
-            shutil.rmtree(directory / name, ignore_errors=True)
-        if directory != work_dir and not any(directory.iterdir()):
+            remove_tree(directory / name)
+        if directory != work_dir and is_local(directory) and not any(directory.iterdir()):
             directory.rmdir()
 
 

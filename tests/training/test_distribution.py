@@ -1,19 +1,16 @@
 """However many devices and workers share a batch, the training is the same."""
 
-import json
 import re
 import signal
-import socket
-import time
 
 import numpy as np
 import pytest
 
-from dmls_tf.training.checkpoints import find_checkpoints
 from tests.forks import outcome, start_fork
 from tests.helpers import run_here, succeeded
 from tests.records.files import save
 from tests.training.runs import FLAGS, assert_same_state, last_state
+from tests.training.workers import await_checkpoint, outcomes, start_workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.multi_device]
 
@@ -66,37 +63,9 @@ def two_per_replica(records, work_dir, *flags):
     return (*where, *RUN, "--batch_per_replica=2", *flags)
 
 
-def start_workers(records, work_dir, *flags, eager=False):
-    """Starts two processes on loopback; the first is the chief."""
-    sockets = [socket.socket() for _ in range(2)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    workers = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    processes = []
-    for index in range(2):
-        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        process = start_fork(
-            "scripts/train.py",
-            *two_per_replica(records, work_dir, *flags),
-            log=work_dir.parent / f"worker{index}.log",
-            environment={"TF_CONFIG": json.dumps(task)},
-            eager=eager,
-        )
-        processes.append(process)
-    return processes
-
-
-def outcomes(processes):
-    """Waits for the end of the processes; returns their exit codes and their outputs."""
-    return map(list, zip(*map(outcome, processes), strict=True))
-
-
-def await_checkpoint(work_dir, processes):
-    while not find_checkpoints(work_dir / "checkpoints"):
-        assert all(process.is_alive() for process in processes)
-        time.sleep(0.01)
+def start(records, work_dir, *flags, eager=False):
+    arguments = two_per_replica(records, work_dir, *flags)
+    return start_workers(work_dir.parent, *arguments, eager=eager)
 
 
 def test_two_replicas_train_as_one_device(records, one_device, tmp_path):
@@ -110,7 +79,7 @@ def test_two_replicas_train_as_one_device(records, one_device, tmp_path):
 
 def test_two_workers_train_as_one_device(records, one_device, tmp_path):
     work_dir = tmp_path / "run"
-    codes, texts = outcomes(start_workers(records, work_dir))
+    codes, texts = outcomes(start(records, work_dir))
     assert codes == [0, 0], "\n".join(texts)
     assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
     assert [("wrote" in text) for text in texts] == [True, False]
@@ -118,7 +87,7 @@ def test_two_workers_train_as_one_device(records, one_device, tmp_path):
 
 def test_a_killed_worker_is_told_and_the_job_goes_on(records, one_device, tmp_path):
     work_dir = tmp_path / "run"
-    processes = start_workers(records, work_dir, "--checkpoint_steps=1", eager=True)
+    processes = start(records, work_dir, "--checkpoint_steps=1", eager=True)
     await_checkpoint(work_dir, processes)
     processes[1].kill()
     codes, texts = outcomes(processes)
@@ -127,14 +96,14 @@ def test_a_killed_worker_is_told_and_the_job_goes_on(records, one_device, tmp_pa
     assert re.search(
         r"a worker stopped answering; the same command on all workers goes on from .*step-0", line
     )
-    codes, texts = outcomes(start_workers(records, work_dir, eager=True))
+    codes, texts = outcomes(start(records, work_dir, eager=True))
     assert codes == [0, 0], "\n".join(texts)
     assert_same_state(last_state(work_dir), one_device, tolerance=1e-6)
 
 
 def test_a_signal_to_one_worker_ends_all_of_them_with_the_state_saved(records, tmp_path):
     work_dir = tmp_path / "run"
-    processes = start_workers(records, work_dir, "--checkpoint_steps=1", eager=True)
+    processes = start(records, work_dir, "--checkpoint_steps=1", eager=True)
     await_checkpoint(work_dir, processes)
     processes[1].terminate()
     codes, texts = outcomes(processes)
