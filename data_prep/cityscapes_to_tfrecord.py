@@ -32,12 +32,12 @@ class Options(options_of("cityscapes")):
     )
 
 
-def main(options):
+def main(options, *beam_options):
     existing(options.data_dir, DOWNLOAD)
     if options.splits is None:
         options = dataclasses.replace(options, splits=SPLITS_OF[options.annotations])
     find = functools.partial(find_files, f"gt{options.annotations.title()}")
-    convert_files(CITYSCAPES, find, options, command_line.make(ConversionConfig))
+    convert_files(CITYSCAPES, find, options, command_line.make(ConversionConfig), beam_options)
 
 
 def find_files(kind, root, split):
@@ -50,4 +50,4 @@ def find_files(kind, root, split):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False)
+    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False, rest=True)

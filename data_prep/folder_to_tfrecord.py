@@ -74,7 +74,7 @@ class Options(Settings):
     label_ending: str | None = setting(None, "What names of labels end with; none: any.")
 
 
-def main(options):
+def main(options, *beam_options):
     config = command_line.make(ConversionConfig)
     output_dir = as_path(options.output_dir or f"records/{options.name}")
     if options.ignore and not options.classes:
@@ -86,7 +86,7 @@ def main(options):
     table = read_label_table(options.classes, options.ignore)
     sources = {split: sources_of(pairs, table) for split, pairs in splits.items()}
     try:
-        convert(table.spec(options.name), sources, output_dir, config)
+        convert(table.spec(options.name), sources, output_dir, config, beam_options)
     except UnknownLabel as error:
         found = survey.survey(_labels_of(splits), config.num_workers, table)
         advice = f"add what is missing to {options.classes} or pass --ignore"
@@ -157,4 +157,4 @@ def _is_regex(text):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False)
+    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False, rest=True)

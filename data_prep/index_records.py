@@ -8,7 +8,6 @@ the first line of the file of class names, and 255 for ignored pixels.
 
 import dataclasses
 import os
-import pathlib
 
 from dmls_tf import IGNORE_LABEL, command_line
 from dmls_tf.datasets import DatasetInfo, DatasetSpec, color_wheel, doubts
@@ -28,7 +27,7 @@ class Options(Settings):
 
 def main(options, records_dir):
     directory = as_path(records_dir)
-    names = _class_names(pathlib.Path(options.class_names))
+    names = _class_names(options.class_names)
     splits = {}
     for split, paths in find_shards(directory).items():
         results = scan_shards(paths, len(names), options.num_workers, split)

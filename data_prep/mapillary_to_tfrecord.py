@@ -29,10 +29,10 @@ class Options(options_of("mapillary", "training", "validation")):
     annotations: str = setting("v1.2", "Version of the labels.", one_of("v1.2", "v2.0"))
 
 
-def main(options):
+def main(options, *beam_options):
     spec = mapillary(read_labels(existing(options.data_dir, DOWNLOAD), options.annotations))
     find = functools.partial(find_files, options.annotations)
-    convert_files(spec, find, options, command_line.make(ConversionConfig))
+    convert_files(spec, find, options, command_line.make(ConversionConfig), beam_options)
 
 
 def find_files(version, root, split):
@@ -63,4 +63,4 @@ def read_labels(root, version):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False)
+    command_line.run(main, Options, also=[ConversionConfig], tensorflow=False, rest=True)

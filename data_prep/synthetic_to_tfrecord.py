@@ -7,20 +7,14 @@ are also written as PNG files under `OUTPUT_DIR/png/SPLIT/`.
 """
 
 import dataclasses
-import zlib
-
-import numpy as np
-from PIL import Image
 
 from dmls_tf import command_line
 from dmls_tf.config import ConversionConfig
-from dmls_tf.datasets.synthetic_scenes import SYNTHETIC, draw_scene
+from dmls_tf.datasets.synthetic_scenes import SYNTHETIC
 from dmls_tf.errors import UserError
 from dmls_tf.files import local_path
-from dmls_tf.images.label_maps import encode_label_png, png_bytes
 from dmls_tf.records.commands import convert, options_of
-from dmls_tf.records.label_readers import to_class_ids
-from dmls_tf.records.samples import Sample
+from dmls_tf.records.scenes import Scene
 from dmls_tf.settings import NOT_NEGATIVE, Rule, from_to, setting
 
 COUNTS = Rule("whole numbers, one per split", lambda counts: min(counts, default=0) >= 0)
@@ -45,7 +39,7 @@ class DrawnConfig(ConversionConfig):
     on_error: str = setting("fail", "There are none.", flag=False)
 
 
-def main(options):
+def main(options, *beam_options):
     if len(options.num_images) != len(options.splits):
         raise UserError(f"--num_images needs {len(options.splits)} numbers, one per split")
     size = options.height, options.width
@@ -54,42 +48,11 @@ def main(options):
         for split, count in zip(options.splits, options.num_images, strict=True)
     }
     pictures = options.save_images and local_path(options.output_dir) / "png"
-    convert(SYNTHETIC, sources, options.output_dir, command_line.make(DrawnConfig))
+    config = command_line.make(DrawnConfig)
+    convert(SYNTHETIC, sources, options.output_dir, config, beam_options)
     if pictures:
         for split, scenes in sources.items():
             _save_images(pictures / split, scenes)
-
-
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """Scene `index` of a split, a source as `shards.ShardTask` asks for."""
-
-    split: str
-    index: int
-    height: int
-    width: int
-    seed: int
-
-    def fingerprint(self):
-        return dataclasses.astuple(self)
-
-    def draw(self):
-        """(image uint8 `[H, W, 3]`, label uint8 `[H, W]`)."""
-        rng = np.random.default_rng([self.seed, zlib.crc32(self.split.encode()), self.index])
-        return draw_scene(self.height, self.width, rng)
-
-    def read(self, spec, max_side=None, label_orientation="upright"):
-        """The scene as a `Sample`, at its own size."""
-        image, label = self.draw()
-        label = to_class_ids(Image.fromarray(label), spec, self)
-        return Sample(
-            filename=f"{self.split}_{self.index:06d}.png",
-            image_bytes=png_bytes(image),
-            image_format="png",
-            shape=image.shape,
-            label_png=encode_label_png(np.asarray(label)),
-            label_pixels=label.histogram(),
-        )
 
 
 def _save_images(directory, scenes):
@@ -100,4 +63,4 @@ def _save_images(directory, scenes):
 
 
 if __name__ == "__main__":
-    command_line.run(main, Options, also=[DrawnConfig], tensorflow=False)
+    command_line.run(main, Options, also=[DrawnConfig], tensorflow=False, rest=True)

@@ -31,7 +31,7 @@ from dmls_tf.settings import (
 
 @dataclasses.dataclass(frozen=True)
 class Options(Settings):
-    images: tuple[str, ...] = required("Images, videos, directories, globs.")
+    images: tuple[str, ...] = required("Images, videos, directories, globs, lists (.txt).")
     output_dir: str = required("Where the pictures go.")
     model: str | None = setting(None, "A trained model.keras or an exported model's directory.")
     pictures: tuple[str, ...] = setting(

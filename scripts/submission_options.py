@@ -1,13 +1,13 @@
 """What the commands about submissions share: which images, and of which data set."""
 
 import dataclasses
-import pathlib
 import sys
 
 from tqdm import tqdm
 
 from dmls_tf.datasets import DatasetInfo
 from dmls_tf.errors import UserError
+from dmls_tf.files import local_path
 from dmls_tf.settings import Settings, required, setting
 
 
@@ -68,7 +68,7 @@ def check(submission, sizes, options):
     from dmls_tf.evaluation.submissions import faults_of
 
     spec = DatasetInfo.load(options.records_dir).spec
-    faults = faults_of(pathlib.Path(submission), sizes, spec)
+    faults = faults_of(local_path(submission), sizes, spec)
     for fault in faults:
         print(fault)
     if faults:

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     -e ".[test,viz,video,serving,formats]"
+# Apart, since pip takes minutes to find versions for all of it at once.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[beam]"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
     -r requirements/cityscapes.txt
 # pydensecrf2 is compiled: its test skips where there is no compiler.

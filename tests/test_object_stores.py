@@ -70,20 +70,21 @@ def test_records_are_those_on_a_disk(records, synthetic_records, run_command):
 
 def test_a_complete_conversion_is_not_repeated(records, store):
     assert "complete already" in succeeded(convert(records))
-    assert not [request for request in store.requests if request.startswith("PUT")]
+    assert not [one for one in store.requests if one.startswith("PUT") and "tfrecord" in one]
 
 
 def test_records_appear_when_all_shards_are_there(store):
     where = "s3://data/appearing"
     store.faults = [Fault("PUT /data/appearing/val-00000-of-00002", "403 Forbidden")]
-    failed(convert(where), f"{where}/val-00000-of-00002.tfrecord", "Forbidden")
+    failed(convert(where), "s3://data/.appearing.partial/records/val-00000-of-00002", "Forbidden")
     assert "appearing/train-00000-of-00002.tfrecord" in store.names("appearing")
     failed(run_here("data_prep/verify_records.py", where), f"{where}/dataset.json: not found")
     store.faults.clear()
     succeeded(convert(where))
     assert len(list(read_split(where, "val"))) == 4
     puts = [request for request in store.requests if request.startswith("PUT")]
-    assert puts[-1].endswith("dataset.json")
+    assert puts[-1] == "PUT /data/appearing/dataset.json"
+    assert not store.names(".appearing")
 
 
 def test_records_are_replaced_only_on_request(store):

@@ -30,7 +30,7 @@ class HelpFlag(app.HelpFlag):
     NAME, SHORT_NAME = "h", None
 
 
-def run(main, options_class, also=(), operands=(), tensorflow=True):
+def run(main, options_class, also=(), operands=(), tensorflow=True, rest=False):
     """Runs a command: `main(options, *operands)` after the flags are parsed.
 
     Args:
@@ -39,13 +39,15 @@ def run(main, options_class, also=(), operands=(), tensorflow=True):
         also: further `Settings` classes that are flags; main gets them by `command_line.make`.
         operands: names of the arguments that are no flags, all required.
         tensorflow: whether this process uses TensorFlow.
+        rest: whether what follows `--` is passed on to main, after the operands.
     """
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     required = [name for one in (options_class, *also) for name in setting_flags.define(one)]
 
     def parsed(argv):
-        return _parse(argv, required, operands)
+        num_passed_on = len(argv) - argv.index("--") - 1 if rest and "--" in argv else 0
+        return _parse(argv, required, operands, num_passed_on)
 
     def guarded(argv):
         _guarded(lambda: main(setting_flags.make(options_class), *argv[1:]), tensorflow)
@@ -60,11 +62,11 @@ def run(main, options_class, also=(), operands=(), tensorflow=True):
         sys.exit(128 + signal.SIGPIPE)
 
 
-def _parse(argv, required, operands):
+def _parse(argv, required, operands, num_passed_on):
     app.define_help_flags()
     flags.DEFINE_flag(HelpFlag())
     try:
-        rest = flags.FLAGS(with_flag_files(argv))
+        words = flags.FLAGS(with_flag_files(argv))
     except SystemExit:  # by --help, which absl counts as a failure
         sys.exit(0)
     except flags.UnrecognizedFlagError as error:
@@ -80,12 +82,12 @@ def _parse(argv, required, operands):
         _fail(f"{error}; --help lists the flags", 2)
     if missing := [f"--{name}" for name in required if flags.FLAGS[name].value in (None, "", ())]:
         _fail(f"{' and '.join(missing)} required; --help lists the flags", 2)
-    given = rest[1:]
+    given = words[1 : len(words) - num_passed_on]
     if len(given) > len(operands):
         _fail(f"unexpected argument {given[len(operands)]!r}; flags look like --name=value", 2)
     if len(given) < len(operands):
         _fail(f"missing argument {operands[len(given)]}; --help has an example", 2)
-    return rest
+    return words
 
 
 def with_flag_files(arguments, folder=None, inside=()):

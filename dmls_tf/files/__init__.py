@@ -3,7 +3,7 @@
 Where a function takes a path, a text such as `s3://bucket/name` is a path in a store.
 """
 
-from dmls_tf.files.output import flush_to_disk, make_directory, replacing, writing
+from dmls_tf.files.output import flush_to_disk, make_directory, make_parent, replacing, writing
 from dmls_tf.files.paths import (
     as_path,
     files_in,
@@ -27,6 +27,7 @@ __all__ = [
     "local_path",
     "local_tree",
     "make_directory",
+    "make_parent",
     "read_lines",
     "remove_tree",
     "replacing",

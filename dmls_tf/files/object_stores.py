@@ -4,6 +4,7 @@ The clients are fsspec's s3fs and gcsfs, which the extras `[s3]` and `[gcs]` ins
 """
 
 import errno
+import fnmatch
 import io
 import pathlib
 import re
@@ -42,6 +43,11 @@ class StorePath(pathlib.PurePosixPath):
         """The bucket and the name of the object."""
         return "/".join(self.parts[1:])
 
+    @property
+    def has_folder(self):
+        """Whether it is more than a bucket."""
+        return len(self.parts) > 2
+
     def check(self):
         """Raises `ImportError` where the store's client is not installed."""
         fsspec.get_filesystem_class(self.scheme)
@@ -54,13 +60,19 @@ class StorePath(pathlib.PurePosixPath):
             raise _named(error, str(self)) from error
 
     def exists(self):
-        return self._call("exists", self.key)
+        return self._kind() is not None
 
     def is_file(self):
-        return self._call("isfile", self.key)
+        return self._kind() == "file"
 
     def is_dir(self):
-        return self._call("isdir", self.key)
+        return self._kind() == "directory"
+
+    def _kind(self):  # fsspec's isfile and isdir take any error for a no
+        try:
+            return self._call("info", self.key)["type"]
+        except FileNotFoundError:
+            return None
 
     def stat(self):
         """`st_size` and `st_mtime_ns`."""
@@ -73,17 +85,28 @@ class StorePath(pathlib.PurePosixPath):
         return (self / name for name in map(_last_part, names) if name)
 
     def glob(self, pattern):
-        names = self._call("glob", f"{self.key}/{pattern}")
-        return (StorePath(f"{self.scheme}://{name}") for name in names)
+        """Paths below it; names hold no `**`. A path's own name is never taken for a pattern."""
+        first, _, rest = pattern.partition("/")
+        try:
+            found = [path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, first)]
+        except FileNotFoundError:
+            return
+        for path in found:
+            yield from path.glob(rest) if rest else (path,)
 
-    def sizes(self, depth=None):
-        """{path: bytes} of the objects below it, to so many levels."""
-        found = self._call("find", self.key, maxdepth=depth, detail=True)
-        return {
-            StorePath(f"{self.scheme}://{name}"): info["size"]
-            for name, info in found.items()
-            if not name.endswith("/")  # what some tools make for a directory
-        }
+    def files(self):
+        """The objects directly below it, {name: bytes}."""
+        try:
+            found = self._call("ls", self.key, detail=True)
+        except FileNotFoundError:
+            return {}
+        named = {_last_part(one["name"]): one for one in found if one["type"] == "file"}
+        return {name: one["size"] for name, one in named.items() if name}
+
+    def all_files(self):
+        """The paths of all objects below it."""
+        names = self._call("find", self.key)
+        return [StorePath(f"{self.scheme}://{name}") for name in names if not name.endswith("/")]
 
     def read_bytes(self):
         return self._call("cat_file", self.key)
@@ -106,7 +129,8 @@ class StorePath(pathlib.PurePosixPath):
         self._call("rm_file", probe.key)
 
     def replace(self, target):
-        self._call("mv", self.key, target.key)
+        self._call("cp_file", self.key, target.key)
+        self._call("rm_file", self.key)
 
     def unlink(self, missing_ok=False):
         try:
@@ -116,7 +140,8 @@ class StorePath(pathlib.PurePosixPath):
                 raise
 
     def remove_tree(self):
-        self._call("rm", self.key, recursive=True)
+        for path in self.all_files():
+            path.unlink()
 
     def absolute(self):
         return self
@@ -130,6 +155,8 @@ def _last_part(name):
 
 
 def _named(error, name):
+    if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
+        return error  # of this machine's disk
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "no such object or bucket", name)
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -70,6 +70,12 @@ def make_directory(path):
             path.check_writable()
 
 
+def make_parent(path):
+    """Makes the directory that a file goes to; nothing in a store, which has none."""
+    if is_local(path):
+        make_directory(path.parent)
+
+
 def flush_to_disk(path):
     """Has a file, or the names in a directory, on disk before it returns."""
     descriptor = os.open(path, os.O_RDONLY)

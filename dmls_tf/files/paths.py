@@ -93,7 +93,7 @@ def sizes_in(directory):
     if is_local(directory):
         files = directory.iterdir() if directory.is_dir() else ()
         return {file.name: file.stat().st_size for file in files if file.is_file()}
-    return {path.name: size for path, size in directory.sizes(depth=1).items()}
+    return directory.files()
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def remove_tree(path):
     """Removes a directory and what it holds, if it is there."""
     if is_local(path):
         shutil.rmtree(path, ignore_errors=True)
-    elif path.exists():
+    else:
         path.remove_tree()
 
 
@@ -135,8 +135,7 @@ def files_in(folder):
         folder = as_path(folder)
         if is_local(folder):
             return sorted(_files_in(folder, parents=()))
-        paths = [path for path in folder.sizes() if not any(map(_is_hidden, _inside(path, folder)))]
-        return sorted(paths)
+        return sorted(path for path in folder.all_files() if not _has_hidden_part(path, folder))
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}") from error
 
@@ -154,8 +153,8 @@ def _files_in(folder, parents):
             yield path
 
 
-def _inside(path, folder):
-    return path.relative_to(folder).parts
+def _has_hidden_part(path, folder):
+    return any(map(_is_hidden, path.relative_to(folder).parts))
 
 
 def _is_hidden(name):

@@ -2,11 +2,13 @@
 
 import collections
 import glob
+import itertools
+import os
 import pathlib
 
 from dmls_tf.config import PICTURES
 from dmls_tf.errors import UserError
-from dmls_tf.files import as_path, files_in, is_local
+from dmls_tf.files import as_path, files_in, is_local, read_lines
 from dmls_tf.images.formats import PHOTO_ENDINGS
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
@@ -26,7 +28,8 @@ def find_files(patterns, output_dir=None):
     Where two would be equal they keep their suffixes: `IMG_1.JPG` and `IMG_1.MOV`.
 
     Args:
-        patterns: files, directories (searched with their subdirectories) or glob patterns.
+        patterns: files, directories (searched with their subdirectories), glob patterns, or text
+            files (.txt) of paths.
         output_dir: where the results go; what it holds is left out of the directories it is in.
 
     Returns:
@@ -45,12 +48,27 @@ def find_files(patterns, output_dir=None):
             files, passed_over = _search(path, output_dir)
             found |= dict.fromkeys((file, file.relative_to(path)) for file in files)
             notes += passed_over
+        elif path.suffix == ".txt" and path.is_file():
+            found |= _listed(path)
         else:
             found |= dict.fromkeys((file, pathlib.Path(file.name)) for file in _matches(path))
     files = _named(found)
     if output_dir:
         _check_results(files, output_dir)
     return files, notes
+
+
+def _listed(path):
+    """The paths in a text file, each with its part below the folder that all share."""
+    files = [as_path(line) for line in read_lines(path) if line]
+    files = [pathlib.Path(os.path.abspath(file)) if is_local(file) else file for file in files]
+    if not files:
+        raise UserError(f"{path}: holds no paths of images, one per line")
+    if len({is_local(file) for file in files}) > 1:
+        raise UserError(f"{path}: names images on a disk and in a store; write two lists")
+    columns = zip(*(file.parent.parts for file in files), strict=False)
+    depth = sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
+    return dict.fromkeys((file, pathlib.PurePosixPath(*file.parts[depth:])) for file in files)
 
 
 def _matches(path):

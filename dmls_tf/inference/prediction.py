@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from dmls_tf.config import PICTURES
 from dmls_tf.errors import DamagedFile
-from dmls_tf.files import as_path, is_local, local_copy, make_directory, replacing, writing
+from dmls_tf.files import as_path, local_copy, make_directory, make_parent, replacing, writing
 from dmls_tf.images.drawing import legend, overlay
 from dmls_tf.images.label_maps import png_bytes
 from dmls_tf.images.photos import Photo, read_photo
@@ -134,8 +134,7 @@ class PictureWriter:
     def path(self, name, picture, suffix=".png"):
         """Where a picture goes; its directory exists."""
         path = self.output_dir / f"{name}_{picture}{suffix}"
-        if is_local(path):
-            make_directory(path.parent)
+        make_parent(path)
         return path
 
     def write(self, name, image, segmentation, append=None):

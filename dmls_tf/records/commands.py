@@ -1,14 +1,15 @@
 """What the converters' commands share: their settings, and conversion as they say."""
 
 import dataclasses
+import functools
 import re
 
-from dmls_tf import command_line
+from dmls_tf import beam_jobs, command_line
 from dmls_tf.datasets import INFO_FILE
 from dmls_tf.datasets.info import doubts
 from dmls_tf.errors import UserError
 from dmls_tf.files import as_path, local_path
-from dmls_tf.records import conversion
+from dmls_tf.records import conversion, workers
 from dmls_tf.records.samples import SourceFiles
 from dmls_tf.settings import PATH, Rule, Settings, setting
 
@@ -50,7 +51,7 @@ def existing(data_dir, download):
     return path
 
 
-def convert_files(spec, find_files, options, config):
+def convert_files(spec, find_files, options, config, beam_options=()):
     """Converts files on disk.
 
     Args:
@@ -58,17 +59,17 @@ def convert_files(spec, find_files, options, config):
         find_files: (data_dir, split) -> an iterable of (image path, label path) or (image path,
             label path, instance map path); see `pairing.pair_files`.
         options: settings with `data_dir`, `splits` and `output_dir`.
-        config: a `ConversionConfig`.
+        config, beam_options: see `convert`.
     """
     root = local_path(options.data_dir)
     sources = {
         split: [SourceFiles(*map(str, paths)) for paths in find_files(root, split)]
         for split in options.splits
     }
-    convert(spec, sources, options.output_dir, config)
+    convert(spec, sources, options.output_dir, config, beam_options)
 
 
-def convert(spec, sources, output_dir, config):
+def convert(spec, sources, output_dir, config, beam_options=()):
     """Writes records and prints the result.
 
     Args:
@@ -76,9 +77,11 @@ def convert(spec, sources, output_dir, config):
         sources: {split: list of sources}; see `shards.ShardTask`.
         output_dir: of the records.
         config: a `ConversionConfig`.
+        beam_options: of Apache Beam, which then does the work; see `dmls_tf.beam_jobs`.
     """
     exists = (as_path(output_dir) / INFO_FILE).is_file() and not config.overwrite
-    info = conversion.convert(output_dir, spec, sources, config)
+    run = functools.partial(_run_by_beam, beam_options) if beam_options else workers.run
+    info = conversion.convert(output_dir, spec, sources, config, run)
     for name, split in info.splits.items():
         official = spec.split_sizes.get(name, split.num_images)
         print(f"{name}: {split.num_images} images in {len(split.shards)} shards")
@@ -100,3 +103,9 @@ def convert(spec, sources, output_dir, config):
         print(f"{output_dir} was complete already; --overwrite converts it anew")
     else:
         print(f"wrote {output_dir}")
+
+
+def _run_by_beam(options, function, arguments, num_workers, total, title, done=0):
+    if arguments:
+        print(f"{title}: {total - done} of {total} images to convert")
+        beam_jobs.run(function, arguments, options, num_workers)

@@ -1,7 +1,6 @@
 """From lists of sources to a records directory that appears whole, and whose making can be resumed.
 
-Everything is made in a hidden directory beside the target, or, if that is in an object store, in
-the cache of this machine:
+Everything is made in a hidden directory beside the target:
 
     .NAME.partial/records/   finished shards; becomes NAME when all are done
     .NAME.partial/journal/   an entry for each finished shard
@@ -17,20 +16,26 @@ import fcntl
 import hashlib
 import os
 import shutil
-import urllib.parse
 
 from dmls_tf.config import IMAGES_PER_SHARD
 from dmls_tf.datasets.info import INFO_FILE, DatasetInfo, holds_class_ids, merge
 from dmls_tf.errors import UserError
-from dmls_tf.files import as_path, is_local, make_directory, sizes_in, upload_tree, writing
+from dmls_tf.files import (
+    as_path,
+    is_local,
+    make_directory,
+    remove_tree,
+    replacing,
+    sizes_in,
+    writing,
+)
 from dmls_tf.records import shards, workers
-from dmls_tf.records.shard_cache import cache_dir
 
 SKIPPED_FILE = "skipped.txt"
 SOURCES_FILE = "sources.sha256"  # a digest of all that decides the records
 
 
-def convert(output_dir, spec, splits, config):
+def convert(output_dir, spec, splits, config, run=workers.run):
     """Writes the shards of all splits and `dataset.json`.
 
     Args:
@@ -39,6 +44,7 @@ def convert(output_dir, spec, splits, config):
         spec: a `DatasetSpec`.
         splits: {split: sources}; see `shards.ShardTask`.
         config: a `ConversionConfig`.
+        run: takes what `workers.run` does, and may make each call more than once.
 
     Returns:
         The `DatasetInfo` of the records.
@@ -47,7 +53,7 @@ def convert(output_dir, spec, splits, config):
         UserError: the target is in use, or a sample is faulty. No target is made then.
     """
     target = as_path(output_dir).absolute()
-    if not target.name:
+    if not target.name or not (is_local(target) or target.has_folder):
         raise UserError(f"{target}: records need a directory of their own")
     tasks = {split: _tasks(split, sources, spec, config) for split, sources in splits.items()}
     fingerprints = {task.name: task.fingerprint() for some in tasks.values() for task in some}
@@ -56,12 +62,11 @@ def convert(output_dir, spec, splits, config):
         info = None if config.overwrite else _made_before(target, digest)
         if info is None:
             _check_target(target, config.overwrite, fingerprints)
-            if not is_local(target):
-                make_directory(target)  # before hours of work
-            info = _write(staging, spec, tasks, fingerprints, config)
-            (staging / "records" / SOURCES_FILE).write_text(f"{digest}\n")
+            info = _write(staging, spec, tasks, fingerprints, config, run)
+            with replacing(staging / "records" / SOURCES_FILE) as path:
+                path.write_text(f"{digest}\n")
             _publish(staging, target)
-        shutil.rmtree(staging)
+        remove_tree(staging)
     return info
 
 
@@ -87,28 +92,39 @@ def _tasks(split, sources, spec, config):
 @contextlib.contextmanager
 def _staging(target):
     """The directory beside the target, for this process alone; kept if it has a finished shard."""
+    staging = target.with_name(f".{target.name}.partial")
     if is_local(target):
-        staging = target.with_name(f".{target.name}.partial")
+        make_directory(staging / "records")
+        make_directory(staging / "journal")
     else:
-        staging = cache_dir() / "conversions" / urllib.parse.quote(str(target), safe="")
-    (staging / "records").mkdir(parents=True, exist_ok=True)
-    (staging / "journal").mkdir(exist_ok=True)
+        make_directory(target)  # or says that it cannot be written
+    with _locked(staging, target):
+        try:
+            yield staging
+        except BaseException as error:
+            finished = len(list((staging / "journal").glob("[!.]*.json")))
+            if not finished:
+                remove_tree(staging)
+            elif isinstance(error, (UserError, KeyboardInterrupt)):
+                kept = f"({finished} finished shards are kept; rerun the same command to resume)"
+                raise type(error)(f"{error} {kept}") from error
+            raise
+
+
+@contextlib.contextmanager
+def _locked(staging, target):
+    """Refuses a second conversion to the same target on this disk; stores have no locks."""
+    if not is_local(staging):
+        yield
+        return
     descriptor = os.open(staging, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UserError(f"{target}: another conversion is writing it; wait for it") from None
-    try:
-        yield staging
-    except BaseException as error:
-        finished = len(list((staging / "journal").glob("[!.]*.json")))
-        if not finished:
-            shutil.rmtree(staging)
-        elif isinstance(error, (UserError, KeyboardInterrupt)):
-            kept = f"({finished} finished shards are kept; rerun the same command to resume)"
-            raise type(error)(f"{error} {kept}") from error
-        raise
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy = f"{target}: another conversion is writing it; wait for it"
+            raise UserError(busy) from None
+        yield
     finally:
         os.close(descriptor)
 
@@ -129,8 +145,12 @@ def _check_target(target, overwrite, shards):
     if not target.is_dir():
         raise UserError(f"{target}: is a file, --output_dir must be a directory")
     is_records = (target / INFO_FILE).is_file()
-    left = () if is_local(target) else {*shards, SOURCES_FILE, SKIPPED_FILE}
-    in_use = any(path.name not in left for path in target.iterdir())
+
+    def is_left_over(name):
+        ours = name in {*shards, SOURCES_FILE, SKIPPED_FILE}
+        return not is_local(target) and (ours or (overwrite and name.endswith(".tfrecord")))
+
+    in_use = not all(is_left_over(path.name) for path in target.iterdir())
     if in_use and not (overwrite and is_records):
         if is_records:
             raise UserError(
@@ -140,11 +160,11 @@ def _check_target(target, overwrite, shards):
         raise UserError(f"{target}: exists and is not empty; choose an empty directory")
 
 
-def _write(staging, spec, tasks, fingerprints, config):
+def _write(staging, spec, tasks, fingerprints, config, run):
     """Makes the shards that are missing, then `dataset.json` of all."""
     records, skipped, splits = staging / "records", [], {}
     for split, some in tasks.items():
-        journals = _write_split(staging, split, some, fingerprints, config.num_workers)
+        journals = _write_split(staging, split, some, fingerprints, config.num_workers, run)
         splits[split] = merge([journal.split for journal in journals])
         if not splits[split].num_images:
             raise UserError(f"the split {split!r} holds no image that is not faulty")
@@ -157,26 +177,29 @@ def _write(staging, spec, tasks, fingerprints, config):
         skipped += [f"{split}\t{line}\n" for journal in journals for line in journal.skipped]
     info = DatasetInfo(spec, splits, config.max_side)
     names = {shard.name for split in splits.values() for shard in split.shards}
-    for path in records.iterdir():
-        if path.name not in names:  # of other config, or of a killed process
-            path.unlink()
+    for name in sizes_in(records).keys() - names:  # of other config, or of a killed process
+        (records / name).unlink()
     if skipped:
-        (records / SKIPPED_FILE).write_text("".join(skipped))
+        with replacing(records / SKIPPED_FILE) as path:
+            path.write_text("".join(skipped))
     info.save(records)
     return info
 
 
-def _write_split(staging, split, tasks, fingerprints, num_workers):
+def _write_split(staging, split, tasks, fingerprints, num_workers, run):
     """The `Journal` of each shard of a split, in order."""
     records, journal_dir = staging / "records", staging / "journal"
-    journals = {}
-    for task in tasks:
-        journal = shards.Journal.load(journal_dir / f"{task.name}.json")
-        if journal and journal.describes(fingerprints[task.name], records):
-            journals[task.name] = journal
-    missing = [task for task in tasks if task.name not in journals]
+
+    def journal_of(task):
+        return shards.Journal.load(journal_dir / f"{task.name}.json")
+
+    def is_made(task):
+        journal = journal_of(task)
+        return journal and journal.describes(fingerprints[task.name], records)
+
+    missing = [task for task in tasks if not is_made(task)]
     total = sum(len(task.sources) for task in tasks)
-    made = workers.run(
+    run(
         shards.write_shard,
         [(task, fingerprints[task.name], records, journal_dir) for task in missing],
         num_workers,
@@ -184,8 +207,12 @@ def _write_split(staging, split, tasks, fingerprints, num_workers):
         title=split,
         done=total - sum(len(task.sources) for task in missing),
     )
-    journals |= {task.name: journal for task, journal in zip(missing, made, strict=True)}
-    return [journals[task.name] for task in tasks]
+    for task in tasks:
+        if not is_made(task):
+            raise UserError(
+                f"{records}: the workers left no {task.name}; all of them must see --output_dir"
+            )
+    return [journal_of(task) for task in tasks]
 
 
 def _publish(staging, target):
@@ -194,7 +221,8 @@ def _publish(staging, target):
         (target / INFO_FILE).unlink(missing_ok=True)  # no reader shall take old shards for new ones
         for name in sizes_in(target):
             (target / name).unlink()
-        upload_tree(staging / "records", target, last=INFO_FILE)
+        for name in sorted(sizes_in(staging / "records"), key=INFO_FILE.__eq__):  # it comes last
+            (staging / "records" / name).replace(target / name)
         return
     if target.exists():
         shutil.rmtree(staging / "old", ignore_errors=True)  # of a run that was killed here

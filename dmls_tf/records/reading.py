@@ -63,21 +63,19 @@ def name_of(example):
 def interleaved(paths, records_dir):
     """Serialised records, in turn from several shards of a directory.
 
-    Those of an object store are read from the cache; the next ones are fetched meanwhile.
+    Those of an object store are fetched into the cache, several at a time, and read from there.
     """
-    shards = tf.data.Dataset.from_tensor_slices(paths)
-    if not is_local(as_path(records_dir)):
-        shards = shards.map(
-            lambda path: tf.ensure_shape(tf.numpy_function(_cached, [path], tf.string), []),
-            num_parallel_calls=INTERLEAVED_SHARDS,
-            deterministic=True,
-        )
-    return shards.interleave(
-        tf.data.TFRecordDataset,
+    local = is_local(as_path(records_dir))
+    return tf.data.Dataset.from_tensor_slices(paths).interleave(
+        tf.data.TFRecordDataset if local else _cached_records,
         cycle_length=INTERLEAVED_SHARDS,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _cached_records(path):
+    return tf.data.TFRecordDataset(tf.numpy_function(_cached, [path], tf.string))
 
 
 def _cached(path):
@@ -97,11 +95,9 @@ def faults_named(records_dir, *splits):
     """
     try:
         yield
-    except (
-        tf.errors.DataLossError,
-        tf.errors.InvalidArgumentError,
-        tf.errors.UnknownError,
-    ) as error:
+    except FAULTS as error:
+        if isinstance(error, tf.errors.UnknownError) and is_local(as_path(records_dir)):
+            raise  # it is how Python's errors come out of a store's pipeline
         num_classes = DatasetInfo.load(records_dir).num_classes
         for split in splits:
             for path in shard_paths(records_dir, split):

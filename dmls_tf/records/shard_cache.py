@@ -50,8 +50,8 @@ def cached_shard(records_dir, name):
         A `pathlib.Path`. The copy may be removed later; ask again before it is opened again.
 
     Raises:
-        UserError: the shard is not that of `dataset.json`, or the cache cannot be written.
-        OSError: the store does not give it.
+        UserError: the shard is not that of `dataset.json`, the cache cannot be written, or what the
+            store says instead of giving it.
     """
     shard = _shards_of(records_dir)[name]
     directory = cache_dir() / "shards"
@@ -100,14 +100,16 @@ def _fetch(source, shard, part):
         )
 
 
-def _make_room(directory, path):
+def _make_room(directory, kept):
     """Removes shards until those that are left fit, but none that may be about to be opened."""
-    with os.scandir(directory) as entries:
-        files = [(e.stat(), e.path) for e in entries if e.name.endswith(".tfrecord")]
+    files = []
+    for path in directory.glob("*.tfrecord"):
+        with contextlib.suppress(FileNotFoundError):  # another process makes room, too
+            files.append((path.stat(), path))
     total, limit = sum(status.st_size for status, _ in files), max_bytes()
-    for status, name in sorted(files, key=lambda file: file[0].st_mtime):
+    for status, path in sorted(files, key=lambda file: file[0].st_mtime):
         if total <= limit or time.time() - status.st_mtime < BUSY:
             return
-        if name != str(path):
-            pathlib.Path(name).unlink(missing_ok=True)
+        if path != kept:
+            path.unlink(missing_ok=True)
             total -= status.st_size

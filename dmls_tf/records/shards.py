@@ -7,13 +7,12 @@ run that would write the same shard takes it from there.
 import dataclasses
 import hashlib
 import json
-import pathlib
 
 from dmls_tf import __version__
 from dmls_tf.datasets import DatasetSpec
 from dmls_tf.datasets.info import ShardInfo, SplitInfo, count_shard
 from dmls_tf.errors import UserError
-from dmls_tf.files import replacing, sha256_of
+from dmls_tf.files import as_path, replacing, sha256_of
 from dmls_tf.records import workers
 
 
@@ -68,7 +67,7 @@ class Journal:
     def describes(self, fingerprint, directory):
         """Whether the shard that a task would write is in the directory already."""
         (shard,) = self.split.shards
-        path = pathlib.Path(directory) / shard.name
+        path = as_path(directory) / shard.name
         return (
             self.fingerprint == fingerprint
             and path.is_file()
@@ -83,7 +82,7 @@ class Journal:
     def load(cls, path):
         """The journal entry of a shard, None where there is none that can be read."""
         try:
-            content = json.loads(pathlib.Path(path).read_text())
+            content = json.loads(as_path(path).read_text())
             return cls(**content | {"split": SplitInfo.from_json(content["split"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -97,15 +96,12 @@ def write_shard(task, fingerprint, directory, journal_dir):
         fingerprint: of the task.
         directory, journal_dir: where the two files go.
 
-    Returns:
-        The `Journal`.
-
     Raises:
         UserError: a faulty sample that is not to be skipped, or a disk that does not take it.
     """
     from dmls_tf.records.schema import write_records
 
-    path = pathlib.Path(directory) / task.name
+    path = as_path(directory) / task.name
     counts, skipped = Counts(), []
     with replacing(path) as temporary:
         write_records(temporary, _records(task, counts, skipped))
@@ -117,9 +113,7 @@ def write_shard(task, fingerprint, directory, journal_dir):
         num_converted=counts.converted,
         num_ambiguous=counts.ambiguous,
     )
-    journal = Journal(fingerprint, split, skipped)
-    journal.save(pathlib.Path(journal_dir) / f"{task.name}.json")
-    return journal
+    Journal(fingerprint, split, skipped).save(as_path(journal_dir) / f"{task.name}.json")
 
 
 @dataclasses.dataclass

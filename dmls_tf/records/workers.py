@@ -51,7 +51,7 @@ def run(function, tasks, num_workers, total, title, done=0):
     _start_server(context)
     progress, stop = context.Value("Q", 0), context.Event()
     pool = concurrent.futures.ProcessPoolExecutor(
-        min(num_workers, len(tasks)), context, _start, (progress, stop)
+        min(num_workers, len(tasks)), context, _start, (progress, stop, dict(os.environ))
     )
     bar = tqdm(total=total, initial=done, desc=title, unit="image", dynamic_ncols=True)
     with pool, bar:
@@ -110,10 +110,11 @@ def report_progress():
         raise StoppedError
 
 
-def _start(progress, stop):
+def _start(progress, stop, environment):
     """Prepares a worker process: no GPU, one thread an operation."""
     global _progress, _stop
     _progress, _stop = progress, stop
+    os.environ.update(environment)  # not that of when the server was started
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with command_line.quiet_stderr():
         import tensorflow as tf

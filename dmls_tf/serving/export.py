@@ -19,6 +19,7 @@ from dmls_tf.files import (
     flush_to_disk,
     is_local,
     make_directory,
+    remove_tree,
     upload_tree,
     writing,
 )
@@ -73,8 +74,11 @@ def export(model, export_dir, config, version=None, scores=None):
 @contextlib.contextmanager
 def _partial(target):
     """A local directory for a version that is not finished; TF Serving looks at numbers only."""
-    directory = target.parent if is_local(target) else tempfile.gettempdir()
-    partial = pathlib.Path(directory, f".{target.name}.{os.getpid()}")
+    if not is_local(target):
+        with tempfile.TemporaryDirectory() as directory:
+            yield pathlib.Path(directory, target.name)
+        return
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         yield partial
     finally:
@@ -82,13 +86,18 @@ def _partial(target):
 
 
 def _publish(partial, target):
-    """Makes a finished version appear: by a rename; in a store, where none is, graph last."""
+    """Makes a finished version appear: by a rename, or in a store by uploading its graph last."""
     if is_local(target):
         for path in (*partial.rglob("*"), partial):
             flush_to_disk(path)
         partial.rename(target)
-    else:
+        return
+    try:
         upload_tree(partial, target, last="saved_model.pb")
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove_tree(target)
+        raise
 
 
 def model_card(model, config, scores=None):

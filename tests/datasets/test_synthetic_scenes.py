@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from data_prep.synthetic_to_tfrecord import Scene
 from dmls_tf.datasets.synthetic_scenes import SYNTHETIC, draw_scene
+from dmls_tf.records.scenes import Scene
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 100), (144, 192)])

@@ -1,7 +1,7 @@
 import pytest
 
-from dmls_tf import files
 from dmls_tf.errors import UserError
+from dmls_tf.files import paths
 from dmls_tf.inference.input_files import find_files
 
 
@@ -35,7 +35,7 @@ def test_other_files_of_a_directory_are_named(tmp_path):
     (note,) = find_files([tmp_path])[1]
     line = f"not read: 4 of 5 files in {tmp_path}, neither images nor videos: "
     assert note == line + "c.csv, d, deep/b.txt, ..."
-    assert set(find_files([tmp_path / "e.txt"])[0]) == {"e"}  # asked for by name, it is tried
+    assert set(find_files([tmp_path / "c.csv"])[0]) == {"c"}  # asked for by name, it is tried
     with pytest.raises(UserError, match="deep: no images or videos; not read: 1 of 1 files in"):
         find_files([tmp_path / "deep"])
 
@@ -51,7 +51,7 @@ def test_a_directory_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     def refused(folder, parents):
         raise PermissionError(13, "Permission denied", f"{folder}/closed")
 
-    monkeypatch.setattr(files, "_files_in", refused)
+    monkeypatch.setattr(paths, "_files_in", refused)
     with pytest.raises(UserError, match="/closed: Permission denied"):
         find_files([tmp_path])
 
@@ -90,3 +90,14 @@ def test_results_do_not_replace_images(tmp_path):
     for pattern in ("*.png", "b*.png", "legend.png"):
         with pytest.raises(UserError, match="png: a result would replace it"):
             find_files([tmp_path / pattern], tmp_path)
+
+
+def test_a_text_file_names_images(tmp_path):
+    images = [tmp_path / "a" / "x.jpg", tmp_path / "b" / "x.jpg", tmp_path / "b" / "c" / "y.png"]
+    (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in images))
+    files, notes = find_files([tmp_path / "list.txt"])
+    assert files == dict(zip(("a/x", "b/x", "b/c/y"), images, strict=True))
+    assert not notes
+    (tmp_path / "list.txt").write_text("\n")
+    with pytest.raises(UserError, match="holds no paths of images"):
+        find_files([tmp_path / "list.txt"])
