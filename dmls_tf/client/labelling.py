@@ -21,8 +21,8 @@ import numpy as np
 from dmls_tf.client.segmentation import SIGNATURE, read_classes
 from dmls_tf.errors import DamagedFile
 from dmls_tf.files import as_path, local_copy, make_parent, remove_tree, replacing
-from dmls_tf.images.formats import as_png, is_jpeg_or_png
 from dmls_tf.images.label_maps import read_label
+from dmls_tf.images.photos import read_content
 
 TABLE, FAILED, TODO = "table", "failed", "todo"
 
@@ -120,7 +120,7 @@ def _label_batch(ask, images):
     contents, found, faults = {}, {}, []
     for name, path in images.items():
         try:
-            contents[name] = _content_of(path)
+            contents[name] = read_content(path)
         except DamagedFile as error:
             faults.append(str(error))
     if contents:
@@ -132,14 +132,6 @@ def _label_batch(ask, images):
             else:
                 found[name] = files
     return found, faults
-
-
-def _content_of(path):
-    try:
-        content = as_path(path).read_bytes()
-    except OSError as error:
-        raise DamagedFile(f"{path}: {error.strerror}") from error
-    return as_png(content, path) if content and not is_jpeg_or_png(content) else content
 
 
 def _row(name, label, confidence, classes):

@@ -40,16 +40,24 @@ def read_photo(path):
     Raises:
         DamagedFile: it is none that Pillow reads, or damaged.
     """
-    try:
-        content = as_path(path).read_bytes()
-    except OSError as error:
-        raise DamagedFile(f"{path}: {error.strerror}") from error
-    if content and not is_jpeg_or_png(content):
-        content = as_png(content, path)
+    content = read_content(path)
     image, error = _reader()(content)
     if message := error.numpy().decode():
         raise DamagedFile(f"{path}: {message}")
     return Photo(image.numpy(), content, str(path))
+
+
+def read_content(path):
+    """An image file as bytes, or an upright PNG of it if it is neither JPEG nor PNG.
+
+    Raises:
+        DamagedFile: it cannot be read, or Pillow cannot read what it holds.
+    """
+    try:
+        content = as_path(path).read_bytes()
+    except OSError as error:
+        raise DamagedFile(f"{path}: {error.strerror}") from error
+    return as_png(content, path) if content and not is_jpeg_or_png(content) else content
 
 
 @functools.cache

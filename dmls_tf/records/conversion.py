@@ -138,7 +138,7 @@ def _made_before(target, digest):
     return DatasetInfo.load(target) if same and (target / INFO_FILE).exists() else None
 
 
-def _check_target(target, overwrite, shards):
+def _check_target(target, overwrite, shard_names):
     """Refuses a target in use; in a store, it may hold what an interrupted upload left."""
     if not target.exists():
         return
@@ -147,7 +147,7 @@ def _check_target(target, overwrite, shards):
     is_records = (target / INFO_FILE).is_file()
 
     def is_left_over(name):
-        ours = name in {*shards, SOURCES_FILE, SKIPPED_FILE}
+        ours = name in shard_names or name in (SOURCES_FILE, SKIPPED_FILE)
         return not is_local(target) and (ours or (overwrite and name.endswith(".tfrecord")))
 
     in_use = not all(is_left_over(path.name) for path in target.iterdir())
@@ -191,13 +191,12 @@ def _write_split(staging, split, tasks, fingerprints, num_workers, run):
     records, journal_dir = staging / "records", staging / "journal"
 
     def journal_of(task):
-        return shards.Journal.load(journal_dir / f"{task.name}.json")
+        journal = shards.Journal.load(journal_dir / f"{task.name}.json")
+        made = journal and journal.describes(fingerprints[task.name], records)
+        return journal if made else None
 
-    def is_made(task):
-        journal = journal_of(task)
-        return journal and journal.describes(fingerprints[task.name], records)
-
-    missing = [task for task in tasks if not is_made(task)]
+    journals = {task.name: journal_of(task) for task in tasks}
+    missing = [task for task in tasks if not journals[task.name]]
     total = sum(len(task.sources) for task in tasks)
     run(
         shards.write_shard,
@@ -207,12 +206,13 @@ def _write_split(staging, split, tasks, fingerprints, num_workers, run):
         title=split,
         done=total - sum(len(task.sources) for task in missing),
     )
-    for task in tasks:
-        if not is_made(task):
+    for task in missing:
+        journals[task.name] = journal_of(task)
+        if not journals[task.name]:
             raise UserError(
                 f"{records}: the workers left no {task.name}; all of them must see --output_dir"
             )
-    return [journal_of(task) for task in tasks]
+    return list(journals.values())
 
 
 def _publish(staging, target):
