@@ -19,6 +19,13 @@ class Fault:
     times: int = 10**9
 
 
+class Hold:
+    """Lets requests whose method and path contain these words wait until it is released."""
+
+    def __init__(self, words):
+        self.words, self.reached, self.released = words, threading.Event(), threading.Event()
+
+
 class Store:
     """The server.
 
@@ -26,10 +33,11 @@ class Store:
         environment: what clients need to find it.
         requests: "METHOD /bucket/name" of every request so far.
         faults: a list of `Fault`, those that are still to come.
+        holds: a list of `Hold`.
     """
 
     def __init__(self, app, port):
-        self.app, self.requests, self.faults = app, [], []
+        self.app, self.requests, self.faults, self.holds = app, [], [], []
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "test",
@@ -40,6 +48,10 @@ class Store:
     def __call__(self, environ, start_response):
         request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         self.requests.append(request)
+        for hold in self.holds:
+            if hold.words in request:
+                hold.reached.set()
+                hold.released.wait()
         for fault in self.faults:
             if fault.words in request and fault.times:
                 fault.times -= 1

@@ -17,9 +17,9 @@ from dmls_tf.records.reading import read_split
 from dmls_tf.training.checkpoints import find_checkpoints
 from tests.forks import outcome, start_fork
 from tests.helpers import failed, run_here, succeeded
-from tests.object_store import Fault, serving
+from tests.object_store import Fault, Hold, serving
 from tests.training.runs import FLAGS, assert_same_state, eagerly
-from tests.training.workers import await_checkpoint, outcomes, start_workers
+from tests.training.workers import outcomes, start_workers
 
 SCENES = ("--num_images=12,4", "--num_shards=2", "--height=48", "--width=64")
 TRAINING = (*FLAGS, "--epochs=2", "--learning_rate=1e-3", "--checkpoint_steps=1")
@@ -158,15 +158,18 @@ def on_disk(synthetic_records, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_as_on_a_disk(records, on_disk, tmp_path):
+def test_a_killed_training_goes_on_as_on_a_disk(records, on_disk, store, tmp_path):
     work_dir, log = as_path("s3://data/run"), tmp_path / "log"
     arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *TRAINING)
     arguments = (*arguments, "--batch_per_replica=4")
+    store.holds = [hold := Hold("PUT /data/run/checkpoints/step-00000003")]
     process = start_fork("scripts/train.py", *arguments, log=log, eager=True)
-    await_checkpoint(work_dir, [process])
+    assert hold.reached.wait(300), log.read_text()
     process.kill()
     assert outcome(process)[0] == -signal.SIGKILL
-    assert not (work_dir / "model.keras").exists()
+    hold.released.set()
+    store.holds = []
+    assert len(find_checkpoints(work_dir / "checkpoints")) == 2
     code, output = outcome(start_fork("scripts/train.py", *arguments, log=log, eager=True))
     assert code == 0, output
     assert_same_state(state_of(work_dir), state_of(on_disk))
