@@ -7,6 +7,9 @@
 Everything is counted at the labels' own sizes. --predictions takes a directory or zip archive of
 label PNGs in the data set's submission format (docs/evaluation.md). OUTPUT_DIR receives
 `metrics.json`, `images.csv` with the scores of each image and, with --report, `report.html`.
+
+All GPUs of the machine work on the images; where TF_CONFIG names several workers, each of them runs
+this command, works on its share of the images, and the first one writes the results.
 """
 
 import dataclasses
@@ -50,21 +53,43 @@ class Options(Settings):
 
 
 def main(options):
-    from dmls_tf.evaluation import report, results
+    from dmls_tf.evaluation import report
     from dmls_tf.evaluation.gallery import Gallery
-    from dmls_tf.evaluation.scoring import evaluate
+    from dmls_tf.evaluation.scoring import evaluation_of, scored_images, tally
+    from dmls_tf.training.strategy import (
+        gather,
+        is_chief,
+        lost_worker_told,
+        make_strategy,
+        worker_of,
+    )
 
     if bool(options.model) == bool(options.predictions):
         raise UserError("pass either --model or --predictions")
     if options.report:
         report.check()
+    strategy = make_strategy("multi_worker" if "TF_CONFIG" in os.environ else "one_device")
     predict, title, num_threads = make_predictor(options)
+    where = (options.records_dir, options.split)
     info = DatasetInfo.load(options.records_dir)
-    command_line.warn(*doubts(info, options.split))
+    if is_chief(strategy):
+        command_line.warn(*doubts(info, options.split))
+        make_directory(as_path(options.output_dir))  # before minutes of work
     gallery = Gallery(options.examples, info.palette) if options.report else None
+    scored = scored_images(*where, predict, num_threads, worker_of(strategy))
+    with lost_worker_told(strategy):
+        parts = gather(strategy, (tally(scored, gallery), gallery))
+    if is_chief(strategy):
+        for _, other in parts[1:] if gallery else ():
+            gallery.add(other)
+        write(evaluation_of(*where, [counted for counted, _ in parts]), gallery, title, options)
+
+
+def write(evaluation, gallery, title, options):
+    """Writes the files of an evaluation, and prints its table."""
+    from dmls_tf.evaluation import report, results
+
     output_dir = as_path(options.output_dir)
-    make_directory(output_dir)  # before minutes of work
-    evaluation = evaluate(options.records_dir, options.split, predict, gallery, num_threads)
     with writing(output_dir):
         results.write_metrics(evaluation, output_dir / "metrics.json")
         results.write_images(evaluation, output_dir / "images.csv")

@@ -46,8 +46,15 @@ class Gallery:
         ):
             return
         exhibit = self._exhibit(scored, output, mean_iou)
-        self.best = sorted([*self.best, exhibit], key=lambda e: -e.mean_iou)[: self.size]
-        self.worst = sorted([*self.worst, exhibit], key=lambda e: e.mean_iou)[: self.size]
+        self._keep([exhibit], [exhibit])
+
+    def add(self, other):
+        """Looks at what another `Gallery` has kept."""
+        self._keep(other.best, other.worst)
+
+    def _keep(self, good, bad):
+        self.best = sorted(self.best + good, key=lambda e: -e.mean_iou)[: self.size]
+        self.worst = sorted(self.worst + bad, key=lambda e: e.mean_iou)[: self.size]
 
     def _exhibit(self, scored, output, value):
         image, label = scored.example["image"], scored.example["label"]

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import itertools
+import operator
 
 import numpy as np
 from tqdm import tqdm
@@ -90,7 +92,7 @@ def model_predictor(models, records_dir, config):
     return predict
 
 
-def scored_images(records_dir, split, predict, num_threads=1):
+def scored_images(records_dir, split, predict, num_threads=1, worker=(0, 1)):
     """Yields a `ScoredImage` for each image of a split, in the order of the records.
 
     Args:
@@ -99,15 +101,17 @@ def scored_images(records_dir, split, predict, num_threads=1):
         predict: a function from an example to {`Output`: columns of the confusion matrix}, see
             `dmls_tf.evaluation.pixel_counts.PixelCounter`.
         num_threads: images that are worked on at a time.
+        worker: (index, count): only every count-th image, from this index on.
 
     Raises:
         UserError: see `read_split`.
     """
-    info = DatasetInfo.load(records_dir)
+    (index, count), info = worker, DatasetInfo.load(records_dir)
     instances = bool(info.spec.scoring.instance_sizes)
-    examples = read_split(records_dir, split, instances).as_numpy_iterator()
+    examples = read_split(records_dir, split, instances, worker).as_numpy_iterator()
     score = functools.partial(_score, PixelCounter(info.spec), predict)
-    bar = tqdm(total=info.split(split).num_images, desc=split, unit="image", dynamic_ncols=True)
+    total = len(range(index, info.split(split).num_images, count))
+    bar = tqdm(total=total, desc=split, unit="image", dynamic_ncols=True)
     with bar, faults_named(records_dir, split):
         for scored in in_order(score, examples, num_threads):
             bar.update()
@@ -166,6 +170,58 @@ class Evaluation:
     images: list
 
 
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """What was counted of the images of a split, or of a worker's share of them.
+
+    Attributes:
+        totals: {`Output`: `Counts`}; the last output is the final one.
+        images: (file name, pixel accuracy, mean IoU) of the final output, one per image.
+    """
+
+    totals: dict
+    images: list
+
+
+def tally(scored, watch=None):
+    """Adds up `scored_images`; returns a `Tally`.
+
+    Args:
+        scored: an iterable of `ScoredImage`.
+        watch: a function of each one, its final output and that one's mean IoU.
+    """
+    totals, images = {}, []
+    for one in scored:
+        for output, counts in one.counts.items():
+            totals[output] = totals[output] + counts if output in totals else counts
+        found = scores_of(counts.pixels.confusion)
+        images.append((one.name, found.pixel_accuracy, found.mean_iou))
+        if watch:
+            watch(one, output, found.mean_iou)
+    return Tally(totals, images)
+
+
+def evaluation_of(records_dir, split, tallies):
+    """Scores from the `Tally` of each worker, in their order; returns an `Evaluation`."""
+    info = DatasetInfo.load(records_dir)
+    totals = {
+        output: functools.reduce(
+            operator.add, (one.totals[output] for one in tallies if one.images)
+        )
+        for output in tallies[0].totals
+    }
+    scores = {
+        output: benchmark_scores(counts.pixels, info.spec)
+        | {"boundary": boundary_scores(counts.boundaries)}
+        for output, counts in totals.items()
+    }
+    final = list(totals)[-1]
+    confusion = totals[final].pixels.confusion[:, : info.num_classes]
+    in_turn = itertools.zip_longest(*(one.images for one in tallies))
+    images = [image for turn in in_turn for image in turn if image]
+    return Evaluation(info, split, final, scores, confusion, images)
+
+
 def evaluate(records_dir, split, predict, watch=None, num_threads=1):
     """Scores the predictions of a whole split.
 
@@ -173,8 +229,8 @@ def evaluate(records_dir, split, predict, watch=None, num_threads=1):
         records_dir: a directory with `dataset.json`.
         split: its name.
         predict: see `scored_images`; its last output is the final one.
-        watch: a function of each `ScoredImage`, its final output and that one's mean IoU.
-        num_threads: images that are worked on at a time.
+        watch: see `tally`.
+        num_threads: see `scored_images`.
 
     Returns:
         An `Evaluation`.
@@ -182,18 +238,5 @@ def evaluate(records_dir, split, predict, watch=None, num_threads=1):
     Raises:
         UserError: see `scored_images`.
     """
-    info, totals, images = DatasetInfo.load(records_dir), {}, []
-    for one in scored_images(records_dir, split, predict, num_threads):
-        for output, counts in one.counts.items():
-            totals[output] = totals[output] + counts if output in totals else counts
-        found = scores_of(counts.pixels.confusion)
-        images.append((one.name, found.pixel_accuracy, found.mean_iou))
-        if watch:
-            watch(one, output, found.mean_iou)
-    scores = {
-        output: benchmark_scores(counts.pixels, info.spec)
-        | {"boundary": boundary_scores(counts.boundaries)}
-        for output, counts in totals.items()
-    }
-    confusion = totals[output].pixels.confusion[:, : info.num_classes]
-    return Evaluation(info, split, output, scores, confusion, images)
+    counted = tally(scored_images(records_dir, split, predict, num_threads), watch)
+    return evaluation_of(records_dir, split, [counted])

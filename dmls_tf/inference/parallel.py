@@ -35,12 +35,13 @@ def on_all_devices(load, use, devices=None):
         load: a function without arguments that makes networks.
         use: a function from what `load` made to a function, which gives the same results on
             every device.
-        devices: names like "GPU:0"; None: all GPUs, or with fewer than two what TensorFlow picks.
+        devices: names like "GPU:0"; None: all GPUs of this machine, or with fewer than two what
+            TensorFlow picks.
 
     Returns:
         The function, which waits while no device is free, and what `load` made on each device.
     """
-    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    gpus = [f"GPU:{number}" for number, _ in enumerate(tf.config.get_visible_devices("GPU"))]
     copies, free = [], queue.SimpleQueue()
     for device in devices or (gpus if len(gpus) > 1 else [None]):
         with tf.device(device):

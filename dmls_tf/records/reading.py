@@ -15,13 +15,14 @@ INTERLEAVED_SHARDS = 8
 FAULTS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError)
 
 
-def read_split(records_dir, split, instances=False):
+def read_split(records_dir, split, instances=False, worker=(0, 1)):
     """The parsed records of a split, in one order that is always the same.
 
     Args:
         records_dir: a directory with `dataset.json`.
         split: its name, or several: "train+val".
         instances: whether to decode instance maps.
+        worker: (index, count): only every count-th record, from this index on.
 
     Returns:
         A `tf.data.Dataset` of `dmls_tf.records.schema.parse_record` dicts.
@@ -29,7 +30,9 @@ def read_split(records_dir, split, instances=False):
     Raises:
         UserError: no `dataset.json`, no such split, a missing or truncated shard.
     """
-    return interleaved(shard_paths(records_dir, split), records_dir).map(
+    index, count = worker
+    records = interleaved(shard_paths(records_dir, split), records_dir).shard(count, index)
+    return records.map(
         lambda serialized: parse_record(serialized, instances), num_parallel_calls=tf.data.AUTOTUNE
     )
 

@@ -1,7 +1,9 @@
 """Where the replicas live, and which worker this is."""
 
 import contextlib
+import pickle
 
+import numpy as np
 import tensorflow as tf
 
 from dmls_tf.errors import UserError
@@ -84,6 +86,29 @@ def distribute(strategy, make_batches):
     return iter(strategy.distribute_datasets_from_function(lambda _: make_batches(share)))
 
 
+def gather(strategy, value):
+    """What each worker has: a list in the order of the workers, the same on all of them.
+
+    Args:
+        strategy: see `make_strategy`.
+        value: this worker's, anything that can be pickled.
+
+    Raises:
+        LOST_WORKER: one of these errors, where a worker has ended before.
+    """
+    index, count = worker_of(strategy)
+    if count == 1:
+        return [value]
+    pickled = pickle.dumps((index, value))
+    content = tf.constant(np.frombuffer(pickled, np.uint8).astype(np.int32))  # no uint8 in gather
+    sizes = strategy.gather(strategy.run(lambda: tf.shape(content)), axis=0)
+    contents = strategy.gather(strategy.run(lambda: content), axis=0)
+    pieces = tf.split(tf.cast(contents, tf.uint8), sizes)  # each replica's, so some are the same
+    found = dict(pickle.loads(piece.numpy().tobytes()) for piece in pieces)
+    barrier(strategy)
+    return [found[index] for index in range(count)]
+
+
 def barrier(strategy):
     """Waits until every worker is here, and knows that all are.
 
@@ -96,6 +121,27 @@ def barrier(strategy):
     _meet(strategy)
     with contextlib.suppress(*LOST_WORKER):
         _meet(strategy)
+
+
+@contextlib.contextmanager
+def lost_worker_told(strategy, continuation=lambda: "starts again"):
+    """Turns the loss of a worker into one clear line.
+
+    Args:
+        strategy: see `make_strategy`.
+        continuation: a function that says what the same command does then.
+
+    Raises:
+        UserError: another worker has ended before.
+    """
+    try:
+        yield
+    except LOST_WORKER as error:
+        if worker_of(strategy)[1] == 1:
+            raise
+        raise UserError(
+            f"a worker stopped answering; the same command on all workers {continuation()}"
+        ) from error
 
 
 def _meet(strategy):

@@ -30,7 +30,7 @@ from dmls_tf.training.optimizers import make_optimizer
 from dmls_tf.training.preparation import copy_of, describe, initial_model, restrict
 from dmls_tf.training.reports import EpochTable, ProgressLine, TensorBoardLog, scores_from
 from dmls_tf.training.step import make_average_step, make_train_step, make_validation_step
-from dmls_tf.training.strategy import LOST_WORKER, barrier, distribute, is_chief, worker_of
+from dmls_tf.training.strategy import barrier, distribute, is_chief, lost_worker_told
 from dmls_tf.training.work_dir import (
     BEST_FILE,
     CHECKPOINTS,
@@ -304,13 +304,8 @@ def _faults_explained(work_dir, strategy):
         return f"goes on from {good[-1]}" if good else "starts again: there is no checkpoint yet"
 
     try:
-        yield
+        with lost_worker_told(strategy, continuation):
+            yield
     except OSError as error:
         reason = f"{error.filename or work_dir}: {error.strerror or error}"
         raise UserError(f"{reason}; the same command {continuation()}") from error
-    except LOST_WORKER as error:
-        if worker_of(strategy)[1] == 1:
-            raise
-        raise UserError(
-            f"a worker stopped answering; the same command on all workers {continuation()}"
-        ) from error

@@ -8,8 +8,8 @@ from dmls_tf.training.checkpoints import find_checkpoints
 from tests.forks import outcome, start_fork
 
 
-def start_workers(log_dir, *arguments, eager=False):
-    """Starts two processes of train.py on loopback; the first is the chief."""
+def start_workers(log_dir, *arguments, script="scripts/train.py", eager=False):
+    """Starts two processes of a script on loopback; the first is the chief."""
     sockets = [socket.socket() for _ in range(2)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -20,7 +20,7 @@ def start_workers(log_dir, *arguments, eager=False):
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         process = start_fork(
-            "scripts/train.py",
+            script,
             *arguments,
             log=log_dir / f"worker{index}.log",
             environment={"TF_CONFIG": json.dumps(task)},
