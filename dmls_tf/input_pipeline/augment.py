@@ -45,7 +45,14 @@ def resize(image, label, size):
         scale = tf.cast(tf.shape(label)[0], tf.float32) / side
         centres = (tf.range(side, dtype=tf.float32) + 0.5) * scale
         label = tf.transpose(tf.gather(label, tf.cast(centres, tf.int32)))
-    return tf.image.resize(image, size), label
+    # TensorFlow interpolates float32 faster than uint8; where many pixels become few, the
+    # conversion costs more than that.
+    image = tf.cond(
+        tf.size(image) < 3 * size[0] * size[1],
+        lambda: tf.image.resize(tf.cast(image, tf.float32), size),
+        lambda: tf.image.resize(image, size),
+    )
+    return image, label
 
 
 def window_size(label, config, scale):
