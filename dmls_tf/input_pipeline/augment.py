@@ -22,13 +22,15 @@ def augment(image, label, config, seed):
         The image, float32 if it was resized, else uint8, and the label.
     """
     draws = tf.random.stateless_uniform((4,), seed)
-    low, high = config.scale_range
-    if config.crop_size and not config.image_size and low == high == 1:
-        image, label = crop(image, label, config.crop_size, draws[2:])
-    elif config.crop_size:
+    if config.crop_size:
+        low, high = config.scale_range
         window = window_size(label, config, low + (high - low) * draws[0])
-        image, label = crop(image, label, window, draws[2:])
-        image, label = resize(image, label, config.crop_size)
+        image, label = cut(image, label, window, draws[2:])
+        if config.image_size or not low == high == 1:
+            part = tf.cast(tf.shape(label) * config.crop_size, tf.float32)
+            size = tf.cast(tf.round(part / tf.cast(window, tf.float32)), tf.int32)
+            image, label = resize(image, label, tf.unstack(tf.maximum(size, 1)))
+        image, label = pad(image, label, config.crop_size)
     else:
         image, label = resize(image, label, config.image_size)
     if config.random_flip:
@@ -42,8 +44,8 @@ def resize(image, label, size):
     """Bilinear for the image, nearest for the label, both with half-pixel centres."""
     # Rows, then columns as rows: a fifth of the time of tf.image.resize, and the same pixels.
     for side in size:
-        scale = tf.cast(tf.shape(label)[0], tf.float32) / side
-        centres = (tf.range(side, dtype=tf.float32) + 0.5) * scale
+        scale = tf.cast(tf.shape(label)[0] / side, tf.float32)
+        centres = (tf.cast(tf.range(side), tf.float32) + 0.5) * scale
         label = tf.transpose(tf.gather(label, tf.cast(centres, tf.int32)))
     # TensorFlow interpolates float32 faster than uint8; where many pixels become few, the
     # conversion costs more than that.
@@ -67,21 +69,27 @@ def window_size(label, config, scale):
     return tf.maximum(tf.cast(tf.round(window), tf.int32), 1)
 
 
-def crop(image, label, size, place):
-    """A window of `size` (height, width); what it lacks is padded below and right.
+def cut(image, label, size, place):
+    """A window of `size` (height, width), or what there is of it if the image is smaller.
 
     Args:
         image, label: see above.
         size: integers `[2]`.
         place: float `[2]` in [0, 1), from the first to the last place where it fits.
     """
-    missing = tf.maximum(size - tf.shape(label), 0)
-    image = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
-    label = tf.pad(label, [[0, missing[0]], [0, missing[1]]], constant_values=IGNORE_LABEL)
+    size = tf.minimum(size, tf.shape(label))
     room = tf.cast(tf.shape(label) - size + 1, tf.float32)
     corner = tf.cast(place * room, tf.int32)
     image = tf.slice(image, tf.pad(corner, [[0, 1]]), tf.concat([size, [3]], 0))
     return image, tf.slice(label, corner, size)
+
+
+def pad(image, label, size):
+    """Adds what an image lacks of `size` (height, width), below and right."""
+    height, width = tf.unstack(size - tf.shape(label))
+    image = tf.pad(image, [[0, height], [0, width], [0, 0]])
+    label = tf.pad(label, [[0, height], [0, width]], constant_values=IGNORE_LABEL)
+    return tf.ensure_shape(image, [*size, 3]), tf.ensure_shape(label, size)
 
 
 def flip_if(condition, image, label):

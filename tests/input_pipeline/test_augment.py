@@ -86,14 +86,15 @@ def test_crops_reach_every_corner_and_no_further():
     corners = set()
     for y in (0.0, 0.49, 0.5, 0.999999):
         for x in (0.0, 0.999999):
-            _, crop = augment.crop(image, label, (5, 5), tf.constant([y, x]))
+            _, crop = augment.cut(image, label, (5, 5), tf.constant([y, x]))
             corners.add(int(crop[0, 0]))
     assert corners == {0, 1, 16, 17}
 
 
 def test_small_images_are_padded_with_ignored_pixels():
     image, label = pair(3, 4)
-    image, label = augment.crop(image, label, (5, 4), tf.constant([0.5, 0.5]))
+    image, label = augment.cut(image, label, (5, 4), tf.constant([0.5, 0.5]))
+    image, label = augment.pad(image, label, (5, 4))
     assert image.shape == (5, 4, 3)
     assert (label.numpy()[3:] == 255).all()
     assert (image.numpy()[3:] == 0).all()
@@ -116,6 +117,18 @@ def test_a_crop_of_a_scaled_image_shows_the_scaled_part(scale):
         if crop[0, 0] == crop[0, -1] == 0:
             widths.add(int((crop[0] == 1).sum()))
     assert max(widths) in (20 * scale - 1, 20 * scale, 20 * scale + 1)
+
+
+def test_an_image_that_is_smaller_than_the_window_keeps_its_edges():
+    """40 x 200 pixels at scale 0.5 are 20 x 100; the black around them does not mix with them."""
+    label, image = np.zeros((40, 200), np.uint8), np.full((40, 200, 3), 200, np.uint8)
+    config = DataConfig(crop_size=(30, 120), scale_range=(0.5, 0.5), random_flip=False)
+    seeds = tf.constant([0, 0], tf.int64)
+    image, label = (part.numpy() for part in augment.augment(image, label, config, seeds))
+    inside = np.zeros((30, 120), bool)
+    inside[:20, :100] = True
+    np.testing.assert_array_equal(image[..., 0], np.where(inside, 200, 0))
+    np.testing.assert_array_equal(label, np.where(inside, 0, 255))
 
 
 def test_scales_are_drawn_from_the_whole_range():
