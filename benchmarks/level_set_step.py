@@ -1,10 +1,12 @@
-"""Times one step of the evolution against `phi + F`, and the layer with few of many phases.
+"""Times a step of the evolution and the whole layer against `phi + F` and a ResNet-50.
 
 .venv/bin/python -m benchmarks.level_set_step
 
 512 x 512 pixels. "24 of 150" evolves the 24 classes that the image holds of 150. Memory is the
 rise of the process's peak over what it held before, TF graph.
 """
+
+import functools
 
 import numpy as np
 
@@ -13,23 +15,21 @@ from benchmarks.options import run
 from benchmarks.processes import in_child
 from benchmarks.timing import memory_mib, table, time_ways
 
+STARTS = ("distance", "margin")
+CLASSES = {"N = 19": (19, 19), "N = 24": (24, 24), "24 of N = 150": (150, 24)}
+
 
 def main(size: int = 512):
     found = in_child(times, size)
     for name, ways in in_child(times, size, backend="jax").items():
         found[name] |= ways
-    base = found["phi + F, N = 19"]
+    one, network = found["phi + F, N = 19"], found["ResNet-50"]
     rows = [
-        (f"{name}, {way}", [ms, ms / base[way]])
+        (f"{name}, {way}", [ms, ms / one[way], 100 * ms / network[way]])
         for name, ways in found.items()
         for way, ms in ways.items()
     ]
-    table(f"One image of {size} x {size}", ["ms", "ratio to phi + F, N = 19"], rows)
-    rows = []
-    for kind, tail in (("step", ""), ("layer", ", 3 steps")):
-        few, all_of_24 = found[f"{kind}, 24 of N = 150{tail}"], found[f"{kind}, N = 24{tail}"]
-        rows.append((kind, [few[way] / all_of_24[way] for way in base]))
-    table("24 present phases of N = 150, ratio to N = 24", list(base), rows)
+    table(f"One image of {size} x {size}", ["ms", "to phi + F", "% of ResNet-50"], rows)
     more, phi = in_child(memory, size)
     print(f"\nA step with its gradient, N = 19: {more:.0f} MiB more, {more / phi:.1f} times phi")
 
@@ -48,33 +48,41 @@ def inputs(size, num_classes, present):
 
 def times(size):
     """{what: {way of compiling: ms}} on the backend of this process."""
-    from dmls_tf.config import LevelSetConfig
-    from dmls_tf.layers import MultiphaseLevelSet
-
     _, phi, force = inputs(size, 19, 19)
     numbers = {"phi + F, N = 19": time_ways(lambda a, b: a + b, phi, force)}
+    numbers["ResNet-50"] = time_ways(resnet50(), np.zeros((1, size, size, 3), np.float32))
+    numbers["step, N = 19, no curvature"] = time_ways(
+        functools.partial(step, epsilon=0), phi, force
+    )
     numbers["step, N = 19"] = time_ways(step, phi, force)
-    for start in ("distance", "margin"):
-        config = LevelSetConfig(start, evolution_steps=5)
-        ways = time_ways(MultiphaseLevelSet(config), as_logits(phi), as_logits(force))
-        numbers[f"layer from {start}s, N = 19, 5 steps, no curvature"] = ways
-    labels, phi, force = inputs(size, 24, 24)
-    numbers["step, N = 24"] = time_ways(step, phi, force)
-    numbers["layer, N = 24, 3 steps"] = time_ways(layer(None), as_logits(phi), as_logits(force))
-    labels, phi, force = inputs(size, 150, 24)
-    numbers["step, 24 of N = 150"] = time_ways(step_of_largest, labels, phi, force)
-    few = time_ways(layer(24), as_logits(phi), as_logits(force))
-    return numbers | {"layer, 24 of N = 150, 3 steps": few}
+    layers = {f"8 steps from {start}s, no curvature": layer(start) for start in STARTS}
+    layers["3 steps"] = layer("distance", evolution_steps=3, dt=0.4, epsilon=1.0)
+    for title, classes in CLASSES.items():
+        labels, phi, force = inputs(size, *classes)
+        for name, one in layers.items():
+            ways = time_ways(one, as_logits(phi), as_logits(force))
+            numbers[f"layer, {title}, {name}"] = ways
+        if classes[0] > 19:
+            numbers[f"step, {title}"] = time_ways(step_of_largest, labels, phi, force)
+    return numbers
 
 
-def step(phi, force):
+def resnet50():
+    """Inference of an encoder without dilation, without its classifier."""
+    import keras
+
+    network = keras.applications.ResNet50(include_top=False, weights=None)
+    return functools.partial(network, training=False)
+
+
+def step(phi, force, epsilon=1.0):
     from dmls_tf.ops import evolve
 
-    return evolve(phi, force, evolution_steps=1, dt=0.4)
+    return evolve(phi, force, evolution_steps=1, dt=0.4, epsilon=epsilon)
 
 
 def step_of_largest(labels, phi, force, count=24):
-    """A step of the `count` largest phases, chosen among all and not put back."""
+    """A step of the `count` largest phases, chosen from all and not put back."""
     from dmls_tf.ops import evolve
     from dmls_tf.ops.phases import largest_phases, select
 
@@ -83,13 +91,11 @@ def step_of_largest(labels, phi, force, count=24):
     return evolve(select(phi, phases), select(force, phases), 1, 0.4, num_phases=num_classes)
 
 
-def layer(max_phases):
-    """The layer with curvature."""
+def layer(start, evolution_steps=8, **settings):
     from dmls_tf.config import LevelSetConfig
     from dmls_tf.layers import MultiphaseLevelSet
 
-    config = LevelSetConfig(evolution_steps=3, dt=0.4, epsilon=1.0, max_phases=max_phases)
-    return MultiphaseLevelSet(config)
+    return MultiphaseLevelSet(LevelSetConfig(start, evolution_steps=evolution_steps, **settings))
 
 
 def as_logits(planes):

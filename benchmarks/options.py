@@ -24,10 +24,12 @@ MEANINGS = {
     "recurrent_steps": "K of the networks.",
     "requests": "In all.",
     "rounds": "Rounds of the timing.",
+    "rows": "The rows of the study.",
     "size": "Height and width, pixels.",
     "sizes": "Sides of the images, pixels.",
     "split": "Of the records.",
     "training": "K of the trainings, also +remat or +jit_compile.",
+    "work_dir": "Directory of the study.",
 }
 
 
