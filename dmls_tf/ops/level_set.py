@@ -24,6 +24,7 @@ import math
 
 from keras import ops
 
+from dmls_tf.backend import repeat
 from dmls_tf.ops.finite_differences import (
     X,
     Y,
@@ -190,12 +191,14 @@ def evolve(
         `[B, N, H, W]`, in the unit of `phi`.
     """
     phi, force = as_tensor(phi), as_tensor(force)
-    for _ in range(evolution_steps):
+
+    def step(phi: Tensor) -> Tensor:
         change = force * upwind_norm(phi, force)
         if epsilon:
             change = change - epsilon * curvature(phi, num_phases) * central_norm(phi)
-        phi = phi - dt * change
-    return phi
+        return phi - dt * change
+
+    return repeat(step, evolution_steps, phi)
 
 
 def assign(phi: Tensor) -> Tensor:
