@@ -68,7 +68,7 @@ def main(options):
         raise UserError("pass either --model or --predictions")
     if options.report:
         report.check()
-    strategy = make_strategy("multi_worker" if "TF_CONFIG" in os.environ else "one_device")
+    strategy = make_strategy()
     predict, title, num_threads = make_predictor(options)
     where = (options.records_dir, options.split)
     info = DatasetInfo.load(options.records_dir)
