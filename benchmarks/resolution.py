@@ -8,12 +8,14 @@ WORK_DIR/results.csv, means of the seeds, of the predictions and of likelihoods 
 """
 
 import pathlib
+import re
 import statistics
 
 import numpy as np
 
 from benchmarks.options import run
 from benchmarks.timing import hardware, in_turn, table
+from dmls_tf.errors import UserError
 
 SCORES = {
     "pixel accuracy": "pixel_accuracy",
@@ -32,6 +34,8 @@ def main(work_dir: str, rows: str, rounds: int = 9, output: str | None = None):
     calls, scores = {}, {}
     for name, row, key, value in named:
         mine = [one for one in results if one["row"] == row.name and one[key] == value]
+        if not mine and key == "is_final":
+            raise UserError(f"{work_dir}/results.csv: has no results of the row {row.name!r}")
         if mine:
             calls[name] = network_of(row, work_dir, mine[0])
             means = (statistics.mean(one[score] for one in mine) for score in SCORES.values())
@@ -52,9 +56,13 @@ def network_of(row, work_dir, result):
     from dmls_tf.models import load_dmls
     from dmls_tf.models.outputs import Output
 
-    flags = dict(flag.removeprefix("--").split("=") for flag in row.evaluate_flags)
+    overrides = {}
+    for flag in row.evaluate_flags:
+        if not (found := re.fullmatch(r"--evolution_steps=(\d+)", flag)):
+            raise UserError(f"the row {row.name!r}: only --evolution_steps may be set, not {flag}")
+        overrides["evolution_steps"] = int(found[1])
     model = pathlib.Path(work_dir) / row.training / "seed0" / "model.keras"
-    network = load_dmls(str(model), **{name: int(value) for name, value in flags.items()})
+    network = load_dmls(str(model), **overrides)
     size = InferenceConfig().sized_for(network.metadata).working_size
     image = np.random.default_rng(0).uniform(0, 255, (1, *size, 3)).astype(np.float32)
     name = Output(result["kind"], result["step"]).name

@@ -57,6 +57,7 @@ def main(options):
     from dmls_tf.evaluation.gallery import Gallery
     from dmls_tf.evaluation.scoring import evaluation_of, scored_images, tally
     from dmls_tf.training.strategy import (
+        barrier,
         gather,
         is_chief,
         lost_worker_told,
@@ -68,17 +69,19 @@ def main(options):
         raise UserError("pass either --model or --predictions")
     if options.report:
         report.check()
-    strategy = make_strategy()
-    predict, title, num_threads = make_predictor(options)
     where = (options.records_dir, options.split)
     info = DatasetInfo.load(options.records_dir)
+    strategy = make_strategy()
+    predict, title, num_threads = make_predictor(options)
     if is_chief(strategy):
         command_line.warn(*doubts(info, options.split))
         make_directory(as_path(options.output_dir))  # before minutes of work
     gallery = Gallery(options.examples, info.palette) if options.report else None
-    scored = scored_images(*where, predict, num_threads, worker_of(strategy))
     with lost_worker_told(strategy):
-        parts = gather(strategy, (tally(scored, gallery), gallery))
+        barrier(strategy)  # all workers have what they need
+    counted = tally(scored_images(*where, predict, num_threads, worker_of(strategy)), gallery)
+    with lost_worker_told(strategy):
+        parts = gather(strategy, (counted, gallery))
     if is_chief(strategy):
         for _, other in parts[1:] if gallery else ():
             gallery.add(other)

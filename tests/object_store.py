@@ -20,7 +20,7 @@ class Fault:
 
 
 class Hold:
-    """Lets requests whose method and path contain these words wait until it is released."""
+    """Lets requests whose method and path contain these words wait, and then fail."""
 
     def __init__(self, words):
         self.words, self.reached, self.released = words, threading.Event(), threading.Event()
@@ -52,6 +52,8 @@ class Store:
             if hold.words in request:
                 hold.reached.set()
                 hold.released.wait()
+                start_response("503 Slow Down", [])
+                return []
         for fault in self.faults:
             if fault.words in request and fault.times:
                 fault.times -= 1

@@ -39,6 +39,9 @@ def store(tmp_path_factory):
 def _sound(store):
     store.requests.clear()
     store.faults.clear()
+    for hold in store.holds:
+        hold.released.set()
+    store.holds.clear()
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +165,13 @@ def test_a_killed_training_goes_on_as_on_a_disk(records, on_disk, store, tmp_pat
     work_dir, log = as_path("s3://data/run"), tmp_path / "log"
     arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *TRAINING)
     arguments = (*arguments, "--batch_per_replica=4")
-    store.holds = [hold := Hold("PUT /data/run/checkpoints/step-00000003")]
+    store.holds.append(hold := Hold("PUT /data/run/checkpoints/step-00000003"))
     process = start_fork("scripts/train.py", *arguments, log=log, eager=True)
     assert hold.reached.wait(300), log.read_text()
     process.kill()
     assert outcome(process)[0] == -signal.SIGKILL
     hold.released.set()
-    store.holds = []
+    store.holds.clear()
     assert len(find_checkpoints(work_dir / "checkpoints")) == 2
     code, output = outcome(start_fork("scripts/train.py", *arguments, log=log, eager=True))
     assert code == 0, output

@@ -37,8 +37,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def repeat(step: Callable[[Any], Any], times: int, value: Any) -> Any:
     """`step(step(... value))`, a loop on JAX, unrolled elsewhere.
 
-    XLA, which compiles all of JAX, computes what the steps share anew in each of them if they are
-    unrolled. In TensorFlow's graph a loop is no faster, and its gradient fails.
+    XLA, which compiles all of JAX, recomputes in every unrolled step what the steps share. In
+    TensorFlow's graph a loop is no faster, and its gradient fails.
     """
     if keras.config.backend() == "jax":
         return keras.ops.fori_loop(0, times, lambda _, value: step(value), value)

@@ -37,13 +37,11 @@ class Gallery:
         self.best, self.worst = [], []
 
     def __call__(self, scored, output, mean_iou):
-        """Looks at a `ScoredImage`; see `dmls_tf.evaluation.scoring.evaluate`."""
+        """Looks at a `ScoredImage`; see `dmls_tf.evaluation.scoring.tally`."""
         if np.isnan(mean_iou):
             return
         full = len(self.best) == self.size
-        if full and (
-            not self.size or self.worst[-1].mean_iou <= mean_iou <= self.best[-1].mean_iou
-        ):
+        if full and (not self.size or self.worst[-1].mean_iou < mean_iou < self.best[-1].mean_iou):
             return
         exhibit = self._exhibit(scored, output, mean_iou)
         self._keep([exhibit], [exhibit])
@@ -53,8 +51,8 @@ class Gallery:
         self._keep(other.best, other.worst)
 
     def _keep(self, good, bad):
-        self.best = sorted(self.best + good, key=lambda e: -e.mean_iou)[: self.size]
-        self.worst = sorted(self.worst + bad, key=lambda e: e.mean_iou)[: self.size]
+        self.best = sorted(self.best + good, key=lambda e: (-e.mean_iou, e.name))[: self.size]
+        self.worst = sorted(self.worst + bad, key=lambda e: (e.mean_iou, e.name))[: self.size]
 
     def _exhibit(self, scored, output, value):
         image, label = scored.example["image"], scored.example["label"]

@@ -50,11 +50,23 @@ def make_strategy(name="auto"):
 
 
 def _cluster():
-    """The jobs of TF_CONFIG."""
+    """The addresses of each job of TF_CONFIG, {} without one."""
     try:
-        return tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().jobs
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        jobs, task = resolver.cluster_spec().as_dict(), (resolver.task_type, resolver.task_id)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"TF_CONFIG cannot be read: {error}") from error
+    if jobs and task not in _tasks(jobs):
+        raise UserError(
+            f"TF_CONFIG: its task {task} is none of the cluster's {_tasks(jobs)}; unset TF_CONFIG "
+            "to work without the other machines"
+        )
+    return jobs
+
+
+def _tasks(jobs):
+    """(job, index) of the workers of a cluster, the first of which writes the files."""
+    return [(job, index) for job in ("chief", "worker") for index in range(len(jobs.get(job, [])))]
 
 
 def is_chief(strategy):
@@ -67,9 +79,8 @@ def worker_of(strategy):
     resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or not resolver:
         return 0, 1
-    workers = resolver.cluster_spec().as_dict()
-    names = [(job, i) for job in ("chief", "worker") for i in range(len(workers.get(job, [])))]
-    return names.index((resolver.task_type, resolver.task_id)), len(names)
+    tasks = _tasks(resolver.cluster_spec().as_dict())
+    return tasks.index((resolver.task_type, resolver.task_id)), len(tasks)
 
 
 def share_of(strategy):
@@ -99,14 +110,18 @@ def gather(strategy, value):
     index, count = worker_of(strategy)
     if count == 1:
         return [value]
-    pickled = pickle.dumps((index, value))
-    content = tf.constant(np.frombuffer(pickled, np.uint8).astype(np.int32))  # no uint8 in gather
-    sizes = strategy.gather(strategy.run(lambda: tf.shape(content)), axis=0)
-    contents = strategy.gather(strategy.run(lambda: content), axis=0)
-    pieces = tf.split(tf.cast(contents, tf.uint8), sizes)  # each replica's, so some are the same
-    found = dict(pickle.loads(piece.numpy().tobytes()) for piece in pieces)
+    found = dict(map(pickle.loads, _gather_bytes(strategy, pickle.dumps((index, value)))))
     barrier(strategy)
     return [found[index] for index in range(count)]
+
+
+def _gather_bytes(strategy, content):
+    """The bytes that each replica of each worker has: those of one worker are the same."""
+    numbers = tf.constant(np.frombuffer(content, np.uint8).astype(np.int32))  # no uint8 in gather
+    sizes = strategy.gather(strategy.run(lambda: tf.shape(numbers)), axis=0)
+    # The identity, since a tensor that all replicas share is gathered once for all of them.
+    contents = strategy.gather(strategy.run(lambda: tf.identity(numbers)), axis=0)
+    return [piece.numpy().tobytes() for piece in tf.split(tf.cast(contents, tf.uint8), sizes)]
 
 
 def barrier(strategy):

@@ -22,6 +22,7 @@ from dmls_tf.config import InferenceConfig
 from dmls_tf.evaluation.scoring import evaluate, model_predictor
 from dmls_tf.inference.parallel import on_all_devices
 from dmls_tf.models import load_dmls
+from dmls_tf.training.strategy import _gather_bytes
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 model, records = sys.argv[1:]
@@ -45,6 +46,9 @@ assert sorted(seen) == ["CPU:0"] * 2 + ["CPU:1"] * 2, seen
 one = evaluate(records, "val", model_predictor([load_dmls(model)], records, InferenceConfig()))
 assert two.scores == one.scores and two.images == one.images
 np.testing.assert_array_equal(two.confusion, one.confusion)
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert _gather_bytes(strategy, b"some bytes") == [b"some bytes"] * 2
 print("equal")
 """
 

@@ -29,3 +29,11 @@ def test_an_unreadable_tf_config_is_told(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match="TF_CONFIG cannot be read"):
         make_strategy("auto")
+
+
+@pytest.mark.parametrize("task", [{"type": "worker", "index": 5}, {"type": "evaluator"}, None])
+def test_a_task_that_is_none_of_the_cluster(monkeypatch, task):
+    cluster = {"cluster": {"chief": ["a:1"], "worker": ["b:1"]}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster | ({"task": task} if task else {})))
+    with pytest.raises(UserError, match="none of the cluster's .*'chief', 0.*unset TF_CONFIG"):
+        make_strategy()
