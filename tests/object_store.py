@@ -12,18 +12,12 @@ from werkzeug.serving import make_server
 
 @dataclasses.dataclass
 class Fault:
-    """Answers `times` requests whose method and path contain these words."""
+    """Answers `times` requests whose method and path contain these words, after an event."""
 
     words: str
     status: str = "503 Slow Down"
     times: int = 10**9
-
-
-class Hold:
-    """Lets requests whose method and path contain these words wait, and then fail."""
-
-    def __init__(self, words):
-        self.words, self.reached, self.released = words, threading.Event(), threading.Event()
+    after: threading.Event | None = None
 
 
 class Store:
@@ -33,11 +27,10 @@ class Store:
         environment: what clients need to find it.
         requests: "METHOD /bucket/name" of every request so far.
         faults: a list of `Fault`, those that are still to come.
-        holds: a list of `Hold`.
     """
 
     def __init__(self, app, port):
-        self.app, self.requests, self.faults, self.holds = app, [], [], []
+        self.app, self.requests, self.faults = app, [], []
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "test",
@@ -48,15 +41,11 @@ class Store:
     def __call__(self, environ, start_response):
         request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         self.requests.append(request)
-        for hold in self.holds:
-            if hold.words in request:
-                hold.reached.set()
-                hold.released.wait()
-                start_response("503 Slow Down", [])
-                return []
         for fault in self.faults:
             if fault.words in request and fault.times:
                 fault.times -= 1
+                if fault.after:
+                    fault.after.wait()
                 start_response(fault.status, [("Content-Type", "application/xml")])
                 code = fault.status.partition(" ")[2].replace(" ", "")
                 body = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"

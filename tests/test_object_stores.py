@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from dmls_tf.records.reading import read_split
 from dmls_tf.training.checkpoints import find_checkpoints
 from tests.forks import outcome, start_fork
 from tests.helpers import failed, run_here, succeeded
-from tests.object_store import Fault, Hold, serving
+from tests.object_store import Fault, serving
 from tests.training.runs import FLAGS, assert_same_state, eagerly
 from tests.training.workers import outcomes, start_workers
 
@@ -39,9 +41,6 @@ def store(tmp_path_factory):
 def _sound(store):
     store.requests.clear()
     store.faults.clear()
-    for hold in store.holds:
-        hold.released.set()
-    store.holds.clear()
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +164,17 @@ def test_a_killed_training_goes_on_as_on_a_disk(records, on_disk, store, tmp_pat
     work_dir, log = as_path("s3://data/run"), tmp_path / "log"
     arguments = (f"--records_dir={records}", f"--work_dir={work_dir}", *TRAINING)
     arguments = (*arguments, "--batch_per_replica=4")
-    store.holds.append(hold := Hold("PUT /data/run/checkpoints/step-00000003"))
+    upload, killed = "PUT /data/run/checkpoints/step-00000003", threading.Event()
+    store.faults = [Fault(upload, after=killed)]
     process = start_fork("scripts/train.py", *arguments, log=log, eager=True)
-    assert hold.reached.wait(300), log.read_text()
+    while not any(upload in request for request in store.requests):
+        assert process.is_alive(), log.read_text()
+        time.sleep(0.01)
     process.kill()
     assert outcome(process)[0] == -signal.SIGKILL
-    hold.released.set()
-    store.holds.clear()
+    killed.set()
+    store.faults.clear()
+    assert not (work_dir / "model.keras").exists()
     assert len(find_checkpoints(work_dir / "checkpoints")) == 2
     code, output = outcome(start_fork("scripts/train.py", *arguments, log=log, eager=True))
     assert code == 0, output

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import operator
 
 import numpy as np
 from tqdm import tqdm
@@ -192,8 +191,8 @@ def tally(scored, watch=None):
     """
     totals, images = {}, []
     for one in scored:
-        for output, counts in one.counts.items():
-            totals[output] = totals[output] + counts if output in totals else counts
+        totals = _sums(totals, one.counts)
+        output, counts = list(one.counts.items())[-1]
         found = scores_of(counts.pixels.confusion)
         images.append((one.name, found.pixel_accuracy, found.mean_iou))
         if watch:
@@ -201,15 +200,15 @@ def tally(scored, watch=None):
     return Tally(totals, images)
 
 
+def _sums(one, other):
+    """Both dicts, values of the same key added."""
+    return one | {key: one[key] + value if key in one else value for key, value in other.items()}
+
+
 def evaluation_of(records_dir, split, tallies):
     """Scores from the `Tally` of each worker, in their order; returns an `Evaluation`."""
     info = DatasetInfo.load(records_dir)
-    totals = {
-        output: functools.reduce(
-            operator.add, (one.totals[output] for one in tallies if one.images)
-        )
-        for output in tallies[0].totals
-    }
+    totals = functools.reduce(_sums, (one.totals for one in tallies))
     scores = {
         output: benchmark_scores(counts.pixels, info.spec)
         | {"boundary": boundary_scores(counts.boundaries)}
